@@ -1,0 +1,270 @@
+/* Sluice, C API, version 0. The data plane behind somebody's control plane; Sluice's own HTTP layer uses nothing
+ * else.
+ *
+ * Rules that hold for every call
+ * - Structs start with their size: zero the struct, set `size = sizeof it`, or call its *_init(). A newer library
+ *   reads an older caller's shorter struct and fills the rest with defaults.
+ * - Strings are UTF-8. Inputs are copied before the call returns. Fixed arrays in outputs are zero-terminated.
+ * - Errors: a call returns a sluice_code and, where `err` is not NULL, fills in the field at fault, what is wrong
+ *   with it and what to do. Nothing is half done after an error.
+ * - Threads: one thread at a time per engine (the "control thread"). No call blocks on a shard; none is called
+ *   back. Things that happen are pulled from a ring: wait on sluice_event_fd(), then sluice_poll_events() until it
+ *   returns 0. It also does the library's own housekeeping, so call it at least once a second.
+ */
+#ifndef SLUICE_H
+#define SLUICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SLUICE_API_VERSION 0
+
+typedef struct sluice_engine sluice_engine;
+
+/* Names a session for as long as the process lives; never reused. 0 is none. Not a secret. */
+typedef uint64_t sluice_session;
+
+typedef enum sluice_code {
+  SLUICE_OK = 0,
+  SLUICE_E_INVALID = 1,     /* an argument or the SDP is wrong: `field` says which                     (HTTP 400) */
+  SLUICE_E_UNSUPPORTED = 2, /* well-formed, but nothing in it can be served, e.g. no Opus              (HTTP 406) */
+  SLUICE_E_NOT_FOUND = 3,   /* no such session, room or agent                                         (HTTP 404) */
+  SLUICE_E_CONFLICT = 4,    /* the room has a publisher already                                        (HTTP 409) */
+  SLUICE_E_LIMIT = 5,       /* a capacity fixed at start is used up                                    (HTTP 503) */
+  SLUICE_E_DRAINING = 6,    /* shutting down: no new sessions                                          (HTTP 503) */
+  SLUICE_E_STALE = 7,       /* the entity tag names an ICE session that is over                        (HTTP 412) */
+  SLUICE_E_IO = 8,          /* a socket, file or kernel facility refused                               (HTTP 500) */
+  SLUICE_E_BUFFER = 9       /* the caller's buffer is too small; *_len says what is needed */
+} sluice_code;
+
+typedef struct sluice_error {
+  size_t size;
+  sluice_code code;
+  char field[64];    /* "offer.m[0].rtpmap", "listen[1]", "dtls_cert_file" */
+  char message[256]; /* one sentence without a newline */
+  char fix[256];     /* one sentence: what to do about it; may be empty */
+} sluice_error;
+
+typedef enum sluice_io { SLUICE_IO_AUTO = 0, SLUICE_IO_URING = 1, SLUICE_IO_MMSG = 2 } sluice_io;
+typedef enum sluice_srtp {
+  SLUICE_SRTP_AUTO = 0,
+  SLUICE_SRTP_IPSEC_MB = 1,
+  SLUICE_SRTP_OPENSSL = 2,
+  SLUICE_SRTP_LIBSRTP = 3
+} sluice_srtp;
+
+/* Levels 0 debug, 1 info, 2 warning, 3 error. Called on the control thread only, inside another call. */
+typedef void (*sluice_log_fn)(void* user, int level, const char* line);
+
+typedef struct sluice_config {
+  size_t size;
+  const char* const* listen; /* "ADDR:PORT"; NULL: one dual-stack wildcard socket on port 3478. Port 0: any */
+  size_t listen_count;
+  const char* const* public_address; /* "ADDR" put into candidates; NULL: the host's own addresses */
+  size_t public_address_count;
+  const char* cores;          /* "0,2-3"; NULL: the affinity mask of the process */
+  unsigned shards;            /* 0: one per core of `cores`; more than cores is allowed, they share */
+  sluice_io io;
+  sluice_srtp srtp;
+  int busy_poll;              /* 1: shards spin instead of sleeping in the kernel */
+  unsigned max_sessions;      /* per process, 1..65536; default 4096 */
+  unsigned max_rooms;         /* 1..65536; default 1024 */
+  const char* dtls_cert_file; /* PEM, ECDSA P-256; NULL: a certificate is made at start */
+  const char* dtls_key_file;
+  unsigned echo_delay_ms;     /* 0..2000; default 500 */
+  sluice_log_fn log;          /* may be NULL */
+  void* log_user;
+} sluice_config;
+
+typedef enum sluice_role { SLUICE_PUBLISH = 0, SLUICE_PLAY = 1, SLUICE_AGENT = 2 } sluice_role;
+
+typedef struct sluice_accept_request {
+  size_t size;
+  sluice_role role;
+  const char* name;     /* room, or agent ("echo"): 1..64 of A-Z a-z 0-9 . _ - */
+  const char* offer;    /* SDP */
+  size_t offer_len;     /* at most 65536 */
+  int takeover;         /* 1: replace the room's publisher instead of SLUICE_E_CONFLICT */
+} sluice_accept_request;
+
+typedef struct sluice_accepted {
+  size_t size;
+  sluice_session session;
+  uint32_t ice_generation; /* for the ETag; sluice_trickle() wants it back */
+} sluice_accepted;
+
+typedef enum sluice_state {
+  SLUICE_NEW = 0,        /* answered; no authenticated check yet */
+  SLUICE_CHECKING = 1,   /* ICE checks pass, DTLS not finished */
+  SLUICE_CONNECTED = 2,  /* keys in place; media may flow */
+  SLUICE_CLOSED = 3
+} sluice_state;
+
+typedef enum sluice_close_reason {
+  SLUICE_CLOSE_NONE = 0,
+  SLUICE_CLOSE_HANGUP = 1,        /* sluice_hangup(): DELETE or an operator */
+  SLUICE_CLOSE_PEER = 2,          /* DTLS close_notify, or an alert followed by silence */
+  SLUICE_CLOSE_CONSENT = 3,       /* 30 s without a valid consent check (RFC 7675) */
+  SLUICE_CLOSE_SETUP_TIMEOUT = 4, /* never connected */
+  SLUICE_CLOSE_DTLS = 5,          /* handshake failed, e.g. another certificate than the offer's fingerprint */
+  SLUICE_CLOSE_TAKEOVER = 6,      /* another publisher took the room */
+  SLUICE_CLOSE_DRAIN = 7
+} sluice_close_reason;
+
+typedef enum sluice_event_type {
+  SLUICE_EVENT_CREATED = 0,
+  SLUICE_EVENT_CHECKING = 1,
+  SLUICE_EVENT_CONNECTED = 2,
+  SLUICE_EVENT_MOVED = 3,  /* the client's address changed */
+  SLUICE_EVENT_CLOSED = 4, /* `reason`; the session's last statistics stay readable until the next poll */
+  SLUICE_EVENT_DRAINED = 5 /* after sluice_drain(): no session is left, or the deadline passed */
+} sluice_event_type;
+
+typedef struct sluice_event {
+  sluice_event_type type;
+  sluice_session session;
+  sluice_close_reason reason;
+  int64_t time_us; /* CLOCK_MONOTONIC */
+} sluice_event;
+
+#define SLUICE_DROP_REASONS_MAX 64
+#define SLUICE_TRACKS_MAX 4
+
+/* One direction of one RTP stream, seen from Sluice. */
+typedef struct sluice_track_stats {
+  uint32_t ssrc;
+  char codec[16];  /* "opus", "VP8"; empty: unused */
+  char kind[8];    /* "audio", "video" */
+  int outbound;    /* 0: the client sends it; 1: Sluice sends it */
+  uint64_t packets;
+  uint64_t bytes;           /* RTP payload and header, without SRTP tag */
+  uint64_t lost;            /* RFC 3550 cumulative; inbound: our count, outbound: the client's report */
+  double fraction_lost;     /* of the last report interval, 0..1 */
+  double jitter_ms;         /* RFC 3550 §6.4.1; outbound: the client's report */
+  double bitrate_bps;       /* over the last published second */
+  double audio_level_dbov;  /* RFC 6464, last second's loudest, -127..0; NaN if not known */
+  uint64_t nacks;           /* packets asked for again: inbound: by us, outbound: by the client */
+  uint64_t retransmitted;   /* outbound: packets sent again */
+  uint64_t plis;
+} sluice_track_stats;
+
+typedef struct sluice_session_stats {
+  size_t size;
+  sluice_session session;
+  sluice_role role;
+  sluice_state state;
+  sluice_close_reason reason;
+  char name[65];             /* room or agent */
+  char remote[56];           /* "ADDR:PORT", empty before the first check */
+  char local[56];
+  char srtp_profile[40];     /* "AEAD_AES_128_GCM"; empty before keys */
+  unsigned shard;
+  double rtt_ms;             /* from RTCP or path challenges; NaN if not known */
+  uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* UDP payloads of all kinds */
+  uint64_t moves;            /* address changes */
+  uint64_t drops[SLUICE_DROP_REASONS_MAX]; /* index: sluice_drop_name() */
+  /* Setup timeline, CLOCK_MONOTONIC microseconds, 0: not yet. */
+  int64_t offered_us, first_check_us, dtls_start_us, dtls_done_us, first_rtp_in_us, first_rtp_out_us;
+  unsigned subscribers;      /* publishers: sessions that play the room */
+  unsigned track_count;
+  sluice_track_stats track[SLUICE_TRACKS_MAX];
+} sluice_session_stats;
+
+typedef struct sluice_shard_stats {
+  size_t size;
+  unsigned shard, core;
+  char io[8];  /* "uring", "mmsg" */
+  uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+  uint64_t rx_calls, tx_calls, rx_no_buffers, rx_rearmed, kernel_drops, sleeps;
+  uint64_t loops, handed_over, steered; /* packets given to the owning shard; steering map entries made */
+  uint64_t cpu_us;                      /* of the thread, user and system */
+  uint64_t sessions, flows, pool_capacity, pool_free;
+  uint64_t late_allocations;            /* allocations on the shard thread after start; 0 or a defect */
+  uint64_t drops[SLUICE_DROP_REASONS_MAX];
+} sluice_shard_stats;
+
+typedef struct sluice_engine_stats {
+  size_t size;
+  unsigned shards;
+  unsigned sessions_new, sessions_checking, sessions_connected;
+  unsigned rooms;
+  uint64_t sessions_created, sessions_closed, handshakes_done, handshakes_failed;
+  uint64_t closed_by_reason[8]; /* index: sluice_close_reason */
+  char io[8];
+  char srtp[16];       /* "ipsec-mb", "openssl", "libsrtp" */
+  char fingerprint[128]; /* "sha-256 AA:BB:..." of the DTLS certificate */
+  int draining;
+} sluice_engine_stats;
+
+typedef struct sluice_room_stats {
+  size_t size;
+  char name[65];
+  sluice_session publisher; /* 0: none */
+  unsigned subscribers;
+} sluice_room_stats;
+
+const char* sluice_version(void);
+/* "srtp_auth"; NULL past the last. */
+const char* sluice_drop_name(unsigned index);
+/* One sentence for people; NULL past the last. */
+const char* sluice_drop_text(unsigned index);
+/* "connected", "consent", ... for JSON and logs; "unknown" for a value out of range. */
+const char* sluice_state_name(sluice_state);
+const char* sluice_close_reason_name(sluice_close_reason);
+const char* sluice_role_name(sluice_role);
+
+void sluice_config_init(sluice_config* config);
+
+/* Opens sockets, starts shards and workers. INVALID, IO. */
+sluice_code sluice_open(const sluice_config* config, sluice_engine** out, sluice_error* err);
+/* Ends all sessions at once, joins all threads. NULL is allowed. */
+void sluice_close(sluice_engine* engine);
+
+/* The UDP endpoints that are really bound, "ADDR:PORT" each; returns how many there are, fills at most `cap`. */
+size_t sluice_listening(const sluice_engine* engine, char (*out)[56], size_t cap);
+/* What was switched on, off and why, capacities in bytes: text of several lines for people, zero-terminated.
+ * Returns the length needed without the zero. */
+size_t sluice_describe(const sluice_engine* engine, char* out, size_t cap);
+
+/* Answers an offer. The answer (SDP, CRLF lines) is written to `answer` and zero-terminated.
+ * INVALID, UNSUPPORTED, NOT_FOUND (agent), CONFLICT, LIMIT, DRAINING, BUFFER. */
+sluice_code sluice_accept(sluice_engine* engine, const sluice_accept_request* request, char* answer,
+                          size_t answer_cap, size_t* answer_len, sluice_accepted* out, sluice_error* err);
+
+/* An SDP fragment (RFC 8840, application/trickle-ice-sdpfrag). New ice-ufrag and ice-pwd restart ICE: the answer
+ * is a fragment with ours, *answer_len > 0 and *generation advances. Otherwise candidates are taken note of and
+ * *answer_len is 0. `*generation` is the one the client names (If-Match); pass UINT32_MAX for "*".
+ * INVALID, NOT_FOUND, STALE, BUFFER. */
+sluice_code sluice_trickle(sluice_engine* engine, sluice_session session, uint32_t* generation,
+                           const char* fragment, size_t fragment_len, char* answer, size_t answer_cap,
+                           size_t* answer_len, sluice_error* err);
+
+/* Ends a session; SLUICE_EVENT_CLOSED follows. NOT_FOUND. */
+sluice_code sluice_hangup(sluice_engine* engine, sluice_session session, sluice_error* err);
+
+/* Live sessions, oldest first; returns how many there are, fills at most `cap`. */
+size_t sluice_sessions(sluice_engine* engine, sluice_session* out, size_t cap);
+sluice_code sluice_get_session_stats(sluice_engine* engine, sluice_session session, sluice_session_stats* out);
+sluice_code sluice_get_shard_stats(sluice_engine* engine, unsigned shard, sluice_shard_stats* out);
+void sluice_get_engine_stats(sluice_engine* engine, sluice_engine_stats* out);
+/* Rooms that have a publisher or a subscriber; as sluice_sessions(). Fill in out[i].size first. */
+size_t sluice_rooms(sluice_engine* engine, sluice_room_stats* out, size_t cap);
+
+/* Readable when sluice_poll_events() has work. Owned by the engine. */
+int sluice_event_fd(const sluice_engine* engine);
+/* Takes at most `cap` events, oldest first; returns how many. */
+size_t sluice_poll_events(sluice_engine* engine, sluice_event* out, size_t cap);
+
+/* No new sessions from now; SLUICE_EVENT_DRAINED when none is left or after `deadline_ms`, when the rest is
+ * hung up. */
+void sluice_drain(sluice_engine* engine, unsigned deadline_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
