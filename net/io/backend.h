@@ -40,7 +40,9 @@ struct IoCounters {
   uint64_t sleeps = 0;           ///< times the thread blocked in the kernel
 };
 
-/// One shard's queues. All calls from that shard's thread, except wake().
+/// One shard's queues. May be made on another thread before the shard's starts; the first receive() or send()
+/// ties it to its caller, from whose thread all calls then come, except wake(). Destroyed on that thread or
+/// after it has ended, before the pool and the sockets; gives back every slot it holds.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -48,12 +50,17 @@ class Backend {
   /// Appends datagrams to `rx` until it is full or nothing is waiting; each sits in a slot of the pool given
   /// at construction, at offset kHeadroom, and belongs to the caller. If nothing is there, waits in the
   /// kernel until something is, wake() is called or `deadline` has passed; a deadline not after the current
-  /// time (kPoll) does not wait. Returns the time, read once after the wait; all packets' rx_time equals it.
-  /// Packets that cannot be given a slot are counted in `drops`.
+  /// time (kPoll) does not wait. May return early with nothing (a signal, or only datagrams that were
+  /// dropped). Returns the time, read once after the wait; all packets' rx_time equals it. Packets that
+  /// cannot be given a slot are still taken from the socket, so that it does not stall, and counted in
+  /// `drops` (pool_empty, oversize).
   virtual Micros receive(RxBatch& rx, Micros deadline, DropCounters& drops) = 0;
 
   /// Sends every packet in order per destination, gives all slots back to the pool (now or when the kernel is
-  /// done with them) and empties `tx`. A packet that cannot be sent is counted in `drops`, never retried.
+  /// done with them) and empties `tx`. `local` picks the socket by its port and the source address of the
+  /// datagram (unspecified: the kernel chooses); `ifindex` counts for link-local destinations only; `ecn` is
+  /// not sent. A packet that cannot be sent is counted in `drops` (tx_full, tx_error, tx_no_route), never
+  /// retried.
   virtual void send(TxBatch& tx, DropCounters& drops) = 0;
 
   /// Any thread: makes a receive() that waits, or the next one that would, return.

@@ -1,0 +1,50 @@
+// Chooses and makes a kernel backend. Control thread, at start; may allocate.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "net/base/pool.h"
+#include "net/io/backend.h"
+#include "net/io/socket.h"
+
+namespace sluice::io {
+
+enum class Kind : uint8_t { automatic, uring, mmsg };
+
+/// "auto", "uring", "mmsg".
+std::optional<Kind> parse_kind(std::string_view s);
+std::string_view name_of(Kind k);
+
+struct Resolved {
+  Kind kind = Kind::mmsg;  ///< never automatic
+  std::string reason;      ///< one line for the log; "io: mmsg, because io_uring is not permitted (...)"
+};
+
+/// What `wanted` means on this host. An explicit wish is passed through (make_backend() then fails if it
+/// cannot be had); `automatic` is uring where everything it needs is there.
+Resolved resolve(Kind wanted);
+
+/// How io_uring runs completion work (measured: bench/io_bench).
+enum class TaskRun : uint8_t { coop, defer };
+
+struct BackendOptions {
+  bool gso = true;  ///< UDP_SEGMENT for consecutive packets of equal size to one destination
+  uint32_t uring_buffers =
+      4096;  ///< armed receive slots; power of two, 2..32768; at most half the pool is used
+  uint32_t uring_cq_entries = 0;  ///< 0: enough for every armed buffer
+  TaskRun uring_task_run = TaskRun::coop;
+};
+
+/// Backend of one shard. `sockets` are copied, their descriptors are not: ListenSockets must outlive it, and
+/// so must `pool`, which must not move. It takes slots at once: mmsg kRxBurst, uring min(uring_buffers, half
+/// the pool); see Backend::slots_held(). The pool needs at least 4 * kRxBurst slots.
+std::expected<std::unique_ptr<Backend>, IoError> make_backend(Kind kind, std::span<const ShardSocket> sockets,
+                                                              PacketPool& pool,
+                                                              const BackendOptions& options = {});
+
+}  // namespace sluice::io
