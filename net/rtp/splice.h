@@ -1,0 +1,76 @@
+// One continuous RTP stream out of a succession of sources. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "net/base/units.h"
+
+namespace sluice::rtp {
+
+/// Where packets come from: two publishers may use the same SSRC, one publisher several.
+struct Source {
+  uint64_t publisher = 0;  ///< whatever tells publishing sessions apart for as long as the subscriber lives
+  Ssrc ssrc;
+  constexpr bool operator==(const Source&) const = default;
+};
+
+/// For one track of one subscriber: gives every packet of the current source its sequence number and
+/// timestamp in an output stream with a fixed SSRC, such that a change of source is no event for the
+/// receiver: the first packet of the new source has the next sequence number, and a timestamp later than the
+/// newest sent by the wall time that has passed, at least one frame. Within a source both are shifted by a
+/// constant, so reordering stays reordering and loss stays a visible gap. Packets of any other source, and of
+/// the current one from before its first forwarded packet (their numbers belong to the source before), are
+/// refused. Owner thread only.
+class Splice {
+ public:
+  struct Out {
+    SeqNo seq;
+    RtpTime timestamp;
+  };
+
+  Splice() = default;
+  /// `first_seq`, `first_timestamp`: random (RFC 3550 §5.1). `frame`: the least step between timestamps at a
+  /// switch, in ticks: 960 for Opus at 20 ms, 3000 for video at 30 frames/s.
+  Splice(uint32_t clock_rate, uint32_t frame, SeqNo first_seq, RtpTime first_timestamp);
+
+  /// From now on only packets of `source` pass, the first of them joined on. No effect if it is current
+  /// already.
+  void switch_to(Source source);
+  Source source() const { return source_; }
+
+  /// Nothing: refused. A gap of more than 3000 packets is taken for a restart of the source and closed. The
+  /// same input gives the same output for as long as the source stays current (a retransmission may call it
+  /// again).
+  std::optional<Out> map(Source source, SeqNo seq, RtpTime timestamp, Micros now);
+
+  /// The current source's number of a packet that was sent as `out`, to answer a NACK; nothing if that number
+  /// was sent for an earlier source or is not sent yet.
+  std::optional<SeqNo> source_seq(SeqNo out) const;
+  /// The output timestamp of an instant of the current source, for sender reports; nothing before its first
+  /// packet.
+  std::optional<RtpTime> map_time(RtpTime timestamp) const;
+  /// The newest packet sent; only meaningful once started().
+  Out newest() const { return {SeqNo{static_cast<uint16_t>(highest_out_)}, newest_timestamp_}; }
+  bool started() const { return started_; }
+  /// How many times the stream was joined, the first source not counted.
+  uint32_t switches() const { return switches_; }
+
+ private:
+  void join(SeqNo seq, RtpTime timestamp, Micros now);
+
+  Source source_;
+  bool started_ = false;  ///< something was sent
+  bool joined_ = false;   ///< of the current source
+  uint32_t clock_rate_ = 48'000;
+  uint32_t frame_ = 960;
+  uint32_t switches_ = 0;
+  int64_t highest_out_ = 0;  ///< extended
+  int64_t first_out_ = 0;    ///< of the current source, extended
+  SeqNo highest_in_;
+  uint32_t timestamp_shift_ = 0;
+  RtpTime newest_timestamp_;
+  Micros newest_at_;
+};
+
+}  // namespace sluice::rtp
