@@ -40,9 +40,11 @@ struct BackendOptions {
   TaskRun uring_task_run = TaskRun::coop;
 };
 
+inline constexpr uint32_t kMinPoolSlots = 4 * kRxBurst;
+
 /// Backend of one shard. `sockets` are copied, their descriptors are not: ListenSockets must outlive it, and
 /// so must `pool`, which must not move. It takes slots at once: mmsg kRxBurst, uring min(uring_buffers, half
-/// the pool); see Backend::slots_held(). The pool needs at least 4 * kRxBurst slots.
+/// the pool); see Backend::slots_held(). The pool needs kMinPoolSlots.
 std::expected<std::unique_ptr<Backend>, IoError> make_backend(Kind kind, std::span<const ShardSocket> sockets,
                                                               PacketPool& pool,
                                                               const BackendOptions& options = {});

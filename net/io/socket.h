@@ -85,6 +85,9 @@ class ListenSockets {
   std::span<const std::string> notes() const { return notes_; }
 
  private:
+  std::expected<void, IoError> open_group(Endpoint e, std::span<const Endpoint> listens,
+                                          const SocketOptions& options);
+
   std::vector<Fd> fds_;
   std::vector<Endpoint> bound_;
   std::vector<std::vector<ShardSocket>> by_shard_;

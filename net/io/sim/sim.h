@@ -36,7 +36,7 @@ class SimBackend final : public Backend {
 
   void set_now(Micros now) { now_ = now; }
   Micros now() const { return now_; }
-  /// Queues a datagram for receive() at `d.at` or later, in the order of injection. False, and counted as
+  /// Queues a datagram for receive() at `d.at` or later; inject in the order of `at`. False, and counted as
   /// kernel_drops: the queue is full. Longer than kMaxDatagram arrives as Drop::oversize.
   bool inject(const SimDatagram& d, Bytes payload);
   /// Calls `visit(const SimDatagram&, Bytes)` for everything sent since, in order, and forgets it.
@@ -78,7 +78,7 @@ class SimBackend final : public Backend {
  private:
   struct Queue {
     std::vector<SimDatagram> d;
-    std::vector<uint8_t> bytes;  // kMaxDatagram each
+    std::vector<uint8_t> bytes;  // kSlotBytes each
     uint32_t head = 0;
     uint32_t n = 0;
 

@@ -1,0 +1,43 @@
+#include "net/io/factory.h"
+
+#include <fmt/format.h>
+
+#include "net/io/mmsg/mmsg.h"
+
+namespace sluice::io {
+
+std::optional<Kind> parse_kind(std::string_view s) {
+  for (const Kind k : {Kind::automatic, Kind::uring, Kind::mmsg})
+    if (s == name_of(k)) return k;
+  return std::nullopt;
+}
+
+std::string_view name_of(Kind k) {
+  switch (k) {
+    case Kind::uring:
+      return "uring";
+    case Kind::mmsg:
+      return "mmsg";
+    case Kind::automatic:
+      break;
+  }
+  return "auto";
+}
+
+Resolved resolve(Kind wanted) {
+  if (wanted != Kind::automatic) return {wanted, fmt::format("io: {}, as asked for", name_of(wanted))};
+  return {Kind::mmsg, "io: mmsg"};
+}
+
+std::expected<std::unique_ptr<Backend>, IoError> make_backend(Kind kind, std::span<const ShardSocket> sockets,
+                                                              PacketPool& pool,
+                                                              const BackendOptions& options) {
+  if (pool.capacity() < kMinPoolSlots)
+    return std::unexpected(IoError{
+        fmt::format("a packet pool of {} slots is too small: {} at least", pool.capacity(), kMinPoolSlots),
+        ""});
+  if (kind == Kind::uring) return std::unexpected(IoError{"io_uring is not built in", "use --io mmsg"});
+  return MmsgBackend::make(sockets, pool, options);
+}
+
+}  // namespace sluice::io

@@ -1,0 +1,85 @@
+// Turns a TxBatch into kernel messages: socket, destination, source, and segmentation (UDP_SEGMENT) for runs
+// of equal size to one destination. Shared by mmsg and uring. No allocation after construction.
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include "net/base/drop.h"
+#include "net/base/packet.h"
+#include "net/base/pool.h"
+#include "net/io/address.h"
+#include "net/io/backend.h"
+#include "net/io/socket.h"
+
+namespace sluice::io {
+
+/// The kernel's limits of one segmented send: UDP_MAX_SEGMENTS (64 before Linux 6.9) and the IP length.
+inline constexpr uint32_t kGsoSegments = 128;
+inline constexpr uint32_t kGsoSegmentsOld = 64;
+inline constexpr uint32_t kGsoBytes = 65'000;
+
+/// Whether a send failed because the socket's buffer, or the device's queue, is full.
+constexpr bool is_full(int error) { return error == EAGAIN || error == ENOBUFS; }
+
+/// One sendmsg(): packets [first, first + count) of the batch.
+struct TxMessage {
+  uint16_t socket = 0;
+  uint16_t first = 0;
+  uint16_t count = 0;
+  uint32_t bytes = 0;
+};
+
+class TxPlan {
+ public:
+  TxPlan(std::span<const ShardSocket> sockets, const PacketPool& pool, bool gso);
+
+  /// Plans the whole batch; packets without a socket are counted in `drops` and not planned. The results are
+  /// valid until the next call and as long as the slots are.
+  void build(const TxBatch& tx, DropCounters& drops);
+
+  size_t size() const { return n_; }
+  const TxMessage& message(size_t i) const { return messages_[i]; }
+  /// All headers in order, so that neighbours on one socket go into one sendmmsg().
+  std::span<mmsghdr> headers() { return {headers_.data(), n_}; }
+
+  /// Message `i` has left.
+  void sent(size_t i, IoCounters& counters) const;
+  /// The kernel refused message `i` with `error`: counts it in `drops`, or, where it may have been for its
+  /// segmentation, sends its packets one by one and learns from the error for the batches to come.
+  void refused(const TxBatch& tx, size_t i, int error, IoCounters& counters, DropCounters& drops);
+
+ private:
+  struct alignas(8) Control {
+    std::array<uint8_t, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))> b;
+  };
+
+  int socket_for(const Packet& p) const;
+  bool joins(const TxBatch& tx, const TxMessage& m, const Packet& p) const;
+  void finish(const TxBatch& tx, size_t i);
+  void address(const Packet& p, const ShardSocket& s, size_t i);
+  size_t split(const TxBatch& tx, size_t i);
+  static size_t source_control(const Packet& p, const ShardSocket& s, uint8_t* at);
+
+  std::vector<ShardSocket> sockets_;
+  std::vector<uint8_t> gso_off_;  // per socket
+  const PacketPool& pool_;
+  uint32_t max_segments_;
+  size_t n_ = 0;
+  std::array<TxMessage, kTxBurst> messages_;
+  std::array<mmsghdr, kTxBurst> headers_;
+  std::array<iovec, kTxBurst> iov_;  // index == packet's index in the batch
+  std::array<SocketAddress, kTxBurst> names_;
+  std::array<Control, kTxBurst> control_;
+  std::array<mmsghdr, kGsoSegments> split_;
+};
+
+}  // namespace sluice::io
