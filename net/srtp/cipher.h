@@ -29,6 +29,8 @@ enum class Kind : uint8_t {
 std::string_view name(Kind k);
 std::optional<Kind> parse_kind(std::string_view s);
 
+enum class Direction : uint8_t { inbound, outbound };
+
 /// Packets per call of seal() and open(); as many as ipsec-mb hashes at once.
 inline constexpr size_t kBurst = 16;
 
@@ -76,8 +78,8 @@ class Cipher {
     std::array<uint8_t, 14> rtp{};
     std::array<uint8_t, 14> rtcp{};
   };
-  bool init(std::span<std::byte> context, const MasterKey& key, bool inbound, Salts& salts);
-  /// The same from session keys. libsrtp, which derives them itself, refuses.
+  bool init(std::span<std::byte> context, const MasterKey& key, Direction direction, Salts& salts);
+  /// The same from session keys. False for libsrtp, which insists on deriving them itself.
   bool install(std::span<std::byte> context, const SessionKeys& keys);
   /// Cleanses; the memory may be used again.
   void release(std::span<std::byte> context, Profile p);
@@ -92,8 +94,9 @@ class Cipher {
 
  protected:
   Cipher() = default;
-  virtual bool do_install(std::byte* context, const SessionKeys& keys) = 0;
-  virtual bool do_init(std::byte* context, const MasterKey& key, const SessionKeys& keys, bool inbound) = 0;
+  /// `master` is null when the session keys are not derived from one.
+  virtual bool do_init(std::byte* context, const SessionKeys& keys, const MasterKey* master,
+                       Direction direction) = 0;
   virtual void do_release(std::byte* context, Profile p) = 0;
 
  private:

@@ -71,6 +71,9 @@ struct ReplayWindow128 {
 struct RxStream {
   ReplayWindow128 window;
   uint32_t ssrc = 0;
+
+  constexpr Freshness check(uint64_t index) const { return window.check(index); }
+  constexpr void mark(uint64_t index) { window.mark(index); }
 };
 
 /// One SSRC whose SRTCP is received: a window of 64 indices, the least that RFC 3711 §3.3.2 permits.
@@ -80,15 +83,16 @@ struct RxControlStream {
   uint32_t newest = 0;  ///< 31 bits
   uint32_t ssrc = 0;
 
-  constexpr Freshness check(uint32_t index) const {
+  constexpr Freshness check(uint64_t index) const {
     if (index > newest || seen == 0) return Freshness::fresh;
-    const uint32_t back = newest - index;
+    const uint64_t back = newest - index;
     if (back >= kBits) return Freshness::too_old;
     return ((seen >> back) & 1) != 0 ? Freshness::seen : Freshness::fresh;
   }
 
   /// Precondition: check(index) == fresh.
-  constexpr void mark(uint32_t index) {
+  constexpr void mark(uint64_t wide_index) {
+    const auto index = static_cast<uint32_t>(wide_index);
     if (seen == 0) newest = index;
     if (index > newest) {
       const uint32_t n = index - newest;

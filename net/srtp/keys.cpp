@@ -1,11 +1,16 @@
 #include "net/srtp/keys.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <new>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 namespace sluice::srtp {
+namespace {
+constexpr std::array<uint8_t, 32> kZeroKey{};  // what a context holds between two derivations
+}
 
 MasterKey::~MasterKey() {
   OPENSSL_cleanse(key.data(), key.size());
@@ -48,9 +53,8 @@ struct KeyDerivation::Contexts {
   }
   // Once a context has its cipher and a first key, a new key reuses its memory.
   bool ready() {
-    static constexpr std::array<uint8_t, 32> kZero{};
-    return EVP_EncryptInit_ex2(ctx128, aes128, kZero.data(), nullptr, nullptr) == 1 &&
-           EVP_EncryptInit_ex2(ctx256, aes256, kZero.data(), nullptr, nullptr) == 1 &&
+    return EVP_EncryptInit_ex2(ctx128, aes128, kZeroKey.data(), nullptr, nullptr) == 1 &&
+           EVP_EncryptInit_ex2(ctx256, aes256, kZeroKey.data(), nullptr, nullptr) == 1 &&
            EVP_CIPHER_CTX_set_padding(ctx128, 0) == 1 && EVP_CIPHER_CTX_set_padding(ctx256, 0) == 1;
   }
 };
@@ -74,6 +78,7 @@ void KeyDerivation::derive(const MasterKey& master, uint8_t label, MutBytes out)
     const size_t take = std::min<size_t>(16, out.size() - at);
     std::copy_n(stream.begin(), take, out.begin() + static_cast<std::ptrdiff_t>(at));
   }
+  ok = ok && EVP_EncryptInit_ex2(ctx, nullptr, kZeroKey.data(), nullptr, nullptr) == 1;
   OPENSSL_cleanse(stream.data(), stream.size());
   OPENSSL_cleanse(block.data(), block.size());
   // A context that took a key once takes every key; to go on with a guessable one would be worse than to

@@ -19,8 +19,19 @@ namespace sluice::srtp {
 /// forgetting its replay window would admit every packet of it once more.
 inline constexpr size_t kMaxStreams = 4;
 
-/// What a session receives with. One shard's thread. Layout: the first line and the half of the second hold
-/// what an RTP packet of the first streams touches.
+/// What both directions begin with, in half a cache line.
+struct Association {
+  std::byte* context = nullptr;  ///< null while closed
+  uint64_t packets = 0;
+  std::array<uint8_t, 14> rtp_salt{};
+  uint8_t profile_id = 0;
+  uint8_t n_rtp = 0;
+
+  Profile profile() const { return static_cast<Profile>(profile_id); }
+};
+static_assert(sizeof(Association) == 32);
+
+/// What a session receives with. One shard's thread. An RTP packet of the first stream touches one line.
 class alignas(64) Inbound {
  public:
   Inbound() = default;
@@ -31,27 +42,23 @@ class alignas(64) Inbound {
   /// Cleanses the context and forgets every stream. Harmless when closed.
   void close(Cipher& cipher);
 
-  bool is_open() const { return context_ != nullptr; }
-  Profile profile() const { return profile_; }
+  bool is_open() const { return a_.context != nullptr; }
+  Profile profile() const { return a_.profile(); }
   /// Packets authenticated since open(), RTP and RTCP.
-  uint64_t packets() const { return packets_; }
-  size_t rtp_streams() const { return n_rtp_; }
+  uint64_t packets() const { return a_.packets; }
+  size_t rtp_streams() const { return a_.n_rtp; }
 
-  /// Takes up a stream where another receiver left it: 48-bit index of the newest packet. False if the table
-  /// is full, the SSRC is known or the direction is closed.
+  /// Takes up a stream where another receiver left it: 48-bit index of the newest packet; it and all before
+  /// it count as seen. False if the table is full, the SSRC is known or the direction is closed.
   bool restore(uint32_t ssrc, uint64_t newest_index);
 
  private:
-  friend struct Receiver;
+  friend class Receiver;
 
-  std::byte* context_ = nullptr;
-  uint64_t packets_ = 0;
-  std::array<uint8_t, 14> rtp_salt_{};
-  uint8_t n_rtp_ = 0;
-  uint8_t n_rtcp_ = 0;
+  Association a_;
   std::array<RxStream, kMaxStreams> rtp_{};
   std::array<uint8_t, 14> rtcp_salt_{};
-  Profile profile_ = Profile::aead_aes_128_gcm;
+  uint8_t n_rtcp_ = 0;
   std::array<RxControlStream, kMaxStreams> rtcp_{};
 };
 static_assert(sizeof(Inbound) == 256);
@@ -65,10 +72,10 @@ class alignas(64) Outbound {
   bool open(Cipher& cipher, std::span<std::byte> context, const MasterKey& key);
   void close(Cipher& cipher);
 
-  bool is_open() const { return context_ != nullptr; }
-  Profile profile() const { return profile_; }
-  /// Packets protected since open(), RTP and RTCP.
-  uint64_t packets() const { return packets_; }
+  bool is_open() const { return a_.context != nullptr; }
+  Profile profile() const { return a_.profile(); }
+  /// Packets that the key has protected, RTP and RTCP, those of restored streams included.
+  uint64_t packets() const { return a_.packets; }
 
   /// As Inbound::restore.
   bool restore(uint32_t ssrc, uint64_t newest_index);
@@ -77,30 +84,26 @@ class alignas(64) Outbound {
   void restore_control(uint32_t next_index) { rtcp_next_ = next_index; }
 
  private:
-  friend struct Sender;
+  friend class Sender;
 
-  std::byte* context_ = nullptr;
-  uint64_t packets_ = 0;
-  std::array<uint8_t, 14> rtp_salt_{};
-  Profile profile_ = Profile::aead_aes_128_gcm;
-  uint32_t rtcp_next_ = 0;
-  uint8_t n_rtp_ = 0;
+  Association a_;
   std::array<TxStream, kMaxStreams> rtp_{};
   std::array<uint8_t, 14> rtcp_salt_{};
+  uint32_t rtcp_next_ = 0;
 };
 static_assert(sizeof(Outbound) == 128);
 
 /// A received packet. `data` is decrypted in place.
 struct RxJob {
-  Inbound* in = nullptr;  ///< open
+  Inbound* in = nullptr;  ///< never null
   uint8_t* data = nullptr;
   uint16_t len = 0;  ///< any; what is too short is malformed
   bool rtcp = false;
-  Drop result = Drop::none;  ///< out: none, rtp_malformed, rtcp_malformed, srtp_auth, srtp_replay, srtp_old,
-                             ///< srtp_too_many_streams or srtp_key_exhausted; if not none, the bytes of
-                             ///< `data` behind the header are undefined
-  uint16_t out_len = 0;  ///< out: bytes of the plain packet at `data`; 0 if dropped
-  uint64_t index = 0;    ///< out: ROC << 16 | sequence number, or the 31-bit SRTCP index
+  Drop result = Drop::none;  ///< out: none, rtp_malformed, rtcp_malformed, srtp_no_keys (closed), srtp_auth,
+                             ///< srtp_replay, srtp_old, srtp_too_many_streams or srtp_key_exhausted; if not
+                             ///< none, the bytes of `data` behind the header are undefined
+  uint16_t out_len = 0;      ///< out: bytes of the plain packet at `data`; 0 if dropped
+  uint64_t index = 0;        ///< out: ROC << 16 | sequence number, or the 31-bit SRTCP index
 };
 
 /// Whole batches, any mixture of sessions, profiles and protocols, in order of arrival: the result is that of
@@ -111,7 +114,7 @@ void unprotect(Cipher& cipher, std::span<RxJob> jobs);
 /// A packet to protect. At `dst` stands the header (RTP with CSRCs and extension; of RTCP the first 8 bytes),
 /// and behind it `payload_len` + overhead_bytes() bytes are writable.
 struct TxJob {
-  Outbound* out = nullptr;  ///< open
+  Outbound* out = nullptr;  ///< never null
   uint8_t* dst = nullptr;
   uint16_t header_len = 0;           ///< RTP: at least 12. RTCP: 8
   const uint8_t* payload = nullptr;  ///< equal to dst + header_len, or disjoint from what is written
