@@ -6,6 +6,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "net/dtls/error.h"
 #include "net/dtls/fingerprint.h"
@@ -29,8 +30,8 @@ using Owned = std::unique_ptr<T, Deleter>;
 /// An ECDSA P-256 certificate with its private key. Movable; keep it or not once a Context is made from it.
 class Identity {
  public:
-  /// A fresh self-signed certificate, valid from a day before `unix_seconds` for 30 days (browsers check the
-  /// fingerprint only). Fails only when OpenSSL does.
+  /// A fresh self-signed certificate, valid from a day before `unix_seconds` for ten years (clients check
+  /// the fingerprint only). Fails only when OpenSSL does.
   static std::expected<Identity, Error> generate(int64_t unix_seconds);
   /// The first certificate and the private key of two PEM files (one file may be both). Fails when a file
   /// cannot be read, holds something else, is encrypted, is not P-256, or when the two do not belong
@@ -45,7 +46,9 @@ class Identity {
   evp_pkey_st* key() const { return key_.get(); }
 
  private:
-  Identity(Owned<x509_st> cert, Owned<evp_pkey_st> key);
+  static std::expected<Identity, Error> from(Owned<x509_st> cert, Owned<evp_pkey_st> key);
+  Identity(Owned<x509_st> cert, Owned<evp_pkey_st> key, const Fingerprint& fingerprint)
+      : cert_(std::move(cert)), key_(std::move(key)), fingerprint_(fingerprint) {}
 
   Owned<x509_st> cert_;
   Owned<evp_pkey_st> key_;

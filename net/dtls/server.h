@@ -102,16 +102,20 @@ class Server {
   };
 
   bool open();
-  void advance(Micros now);
+  void enter(Output& out);
+  void shake_hands(Micros now);
+  void read_on();
   void fail(Failure f);
   void sent(Bytes datagram);
+  void number_records(MutBytes datagram);
 
   const Context* context_;
   Fingerprint expected_;
   std::unique_ptr<ssl_st, SslDeleter> ssl_;
-  std::vector<std::vector<uint8_t>> flight_;
-  Output* out_ = nullptr;  // where OpenSSL's writes go; set only inside a call
-  Bytes in_;               // what OpenSSL reads; set only inside a call
+  std::vector<uint8_t> flight_;      // the datagrams sent last, one behind the other,
+  std::vector<uint16_t> datagrams_;  // and how long each is
+  Output* out_ = nullptr;            // where OpenSSL's writes go; set only inside a call
+  Bytes in_;                         // what OpenSSL reads; set only inside a call
   Micros retransmit_at_ = kNever;
   Micros give_up_at_ = kNever;
   Micros timer_ = kFirstTimer;
