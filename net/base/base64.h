@@ -2,6 +2,7 @@
 // (RFC 8839 §5.4 ice-char). Pure: no allocation, clock, system call or exception.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -20,21 +21,13 @@ constexpr size_t base64_chars(size_t bytes) { return (bytes * 8 + 5) / 6; }
 /// Writes min(out.size(), base64_chars(in.size())) characters and returns that number; cutting the output
 /// short keeps a prefix of the full text.
 constexpr size_t base64_encode(Bytes in, std::span<char> out) {
-  size_t written = 0, next = 0;
-  uint32_t bits = 0;
-  int held = 0;
-  while (written < out.size() && (next < in.size() || held > 0)) {
-    if (held < 6) {
-      const bool more = next < in.size();
-      bits = (bits << 8) | (more ? in[next] : 0U);
-      held = more ? held + 8 : 6;
-      if (!more) bits >>= 8 - (6 - static_cast<int>(in.size() * 8 % 6));
-      ++next;
-    }
-    held -= 6;
-    out[written++] = kBase64Alphabet[(bits >> held) & 63U];
+  const size_t n = std::min(out.size(), base64_chars(in.size()));
+  for (size_t i = 0; i < n; ++i) {
+    const size_t bit = i * 6, at = bit / 8;
+    const uint32_t two = (uint32_t{in[at]} << 8) | (at + 1 < in.size() ? in[at + 1] : 0U);
+    out[i] = kBase64Alphabet[(two >> (10 - bit % 8)) & 63U];
   }
-  return written;
+  return n;
 }
 
 /// 0..63, or 64 for a character outside the alphabet.

@@ -27,8 +27,8 @@
 namespace sluice::ice {
 
 struct AdmissionConfig {
-  uint32_t bytes_per_second = 128 * 1024;  ///< refill of one bucket
-  uint32_t burst_bytes = 512 * 1024;       ///< content of a full bucket; at most 2^30
+  uint32_t bytes_per_second = 512 * 1024;  ///< refill of one bucket; not 0
+  uint32_t burst_bytes = 2048 * 1024;      ///< content of a full bucket; at most 2^30
 };
 
 class Admission {
@@ -53,7 +53,7 @@ class Admission {
   bool admit(const Address& remote, uint32_t bytes, Micros now);
 
  private:
-  uint32_t spent_now(const Line::Bucket& b, uint32_t now_ms) const;
+  void refill(Line::Bucket& b, uint32_t now_ms) const;
 
   std::span<Line> lines_;
   HashSeed seed_;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <bitset>
 #include <cstdint>
 #include <expected>
 #include <span>
@@ -67,7 +66,7 @@ std::expected<CheckedRequest, Drop> route_request(const stun::View& view, const 
 /// Never answers what is not authenticated: an error response to a forged source would be a reflection.
 std::expected<CheckedRequest, Drop> check_request(const stun::View& view, const Keys& keys, ExpiryUnit now,
                                                   Expiry expiry = Expiry::enforce);
-/// The same from a datagram; also Drop::runt and Drop::stun_malformed.
+/// The same from a datagram; also Drop::stun_malformed.
 std::expected<CheckedRequest, Drop> check_request(Bytes datagram, const Keys& keys, ExpiryUnit now,
                                                   Expiry expiry = Expiry::enforce);
 

@@ -92,7 +92,15 @@ class LiteAgent {
   /// A DTLS, SRTP or SRTCP packet that its protocol authenticated and found new to its replay window.
   /// `newest`: it advanced the highest index of its stream (RFC 9000 §9.3 has the reason: a packet that was
   /// overtaken must not take media back). No effect for an address that never passed a check.
-  Actions proven_by_media(const PathAddress& from, bool newest, const crypto::Random& random, Micros now);
+  Actions proven_by_media(const PathAddress& from, bool newest, Micros now);
+
+  /// Nothing that proven_by_media() could change: the path is selected, proven and quiet. Cheap, for each
+  /// packet.
+  bool settled_on(const PathAddress& from) const {
+    if (selected_ == kNone) return false;
+    const Path& p = paths_[selected_];
+    return p.proven && !p.silent && p.tries == 0 && p.at.same_path(from);
+  }
 
   /// Bytes that came from an address other than by check(), authenticated or not; they raise its limit.
   void bytes_received(const PathAddress& from, size_t n);
@@ -131,6 +139,7 @@ class LiteAgent {
 
  private:
   static constexpr uint8_t kNone = 0xff;
+  static constexpr Micros kLongAgo{INT64_MIN / 2};
 
   struct Path {
     PathAddress at;
@@ -139,34 +148,44 @@ class LiteAgent {
     Micros challenged_at;    ///< first transmission of the challenge in flight
     Micros fresh_at;         ///< last fresh check, or answer to a challenge
     stun::TransactionId tid{};
-    uint8_t generation = 0;
-    uint8_t tries = 0;  ///< transmissions of the challenge in flight; 0: none in flight
+    uint8_t generation = 0;  ///< of the last fresh check
+    uint8_t tries = 0;       ///< transmissions of the challenge in flight; 0: none in flight
     bool used : 1 = false;
     bool proven : 1 = false;
-    bool nominated : 1 = false;  ///< the latest nomination of the generation named it
-    bool silent : 1 = false;     ///< did not answer its last challenge, and nothing came from it since
+    bool nominated : 1 = false;  ///< by the latest nomination, and no later evidence has overruled it
+    bool silent : 1 = false;     ///< proven, did not answer its last challenge, and nothing came since
+    bool heard : 1 = false;      ///< something authentic came since the challenge in flight was sent
   };
 
   uint8_t find(const PathAddress& p) const;
-  uint8_t find_or_add(const PathAddress& p, Actions& out);
-  uint8_t slot_for_new(Actions& out);
+  uint8_t find_challenge(const stun::TransactionId& tid) const;
+  uint8_t add_path(const PathAddress& p, Actions& out);
   void forget(uint8_t path, Actions& out);
-  Drop remember(const stun::TransactionId& tid, uint8_t path, bool& repeated);
+  uint8_t seen_from(uint32_t tid) const;
+  void remember(uint32_t tid, uint8_t path);
+  Drop refusal(const CheckedRequest& rq, uint8_t path, bool& repeated) const;
+  void fresh_check(const CheckedRequest& rq, uint8_t path, Micros now, Actions& out);
+  void renew_consent(uint8_t path, Micros now);
+  void probe_selected(uint8_t newcomer, bool is_new, const crypto::Random& random, Micros now, Actions& out);
   void activate_generation(uint8_t keep, Actions& out);
   void start_challenge(uint8_t path, const crypto::Random& random, Micros now, Actions& out);
-  void transmit_challenge(uint8_t path, Actions& out);
-  void give_up_challenge(uint8_t path, Actions& out);
+  void transmit_challenge(Path& p, Actions& out);
+  void give_up_challenge(uint8_t path, Micros now, Actions& out);
+  bool gives_up(const Path& p) const;
   Micros challenge_due(const Path& p) const;
-  void select(uint8_t path, Actions& out);
-  void reconsider(Actions& out);
+  uint8_t better_path() const;
+  void reconsider(Micros now, Actions& out);
+  void select(uint8_t path, Micros now, Actions& out);
   void expire_consent(Micros now, Actions& out);
-  bool within_limit(const Path& p, size_t n) const;
+  static bool within_limit(const Path& p, size_t n);
 
   std::array<Path, kMaxPaths> paths_{};
+  // Transaction ids folded to 32 bits: a replay always matches; an honest new id is taken for one that was
+  // seen from another path, and dropped once, with probability 2^-27.
   std::array<uint32_t, kTransactionsRemembered> tids_{};
-  std::array<uint8_t, kTransactionsRemembered> tid_paths_{};
+  std::array<uint8_t, kTransactionsRemembered> tid_paths_{};  ///< kNone: from a path that is forgotten
   Micros consent_until_ = kNever;
-  Micros nominated_at_{INT64_MIN / 2};
+  Micros nominated_at_ = kLongAgo;  ///< last nomination of the selected path
   uint32_t rtt_us_ = 0;
   uint32_t moves_ = 0;
   uint16_t challenge_bytes_ = 0;
@@ -175,7 +194,8 @@ class LiteAgent {
   uint8_t selected_ = kNone;
   uint8_t tid_next_ = 0;
   uint8_t tid_count_ = 0;
-  bool lost_ = false;
+  bool lost_ : 1 = false;
+  bool shortened_ : 1 = false;  ///< consent_until_ was brought forward and nothing fresh came since
 };
 static_assert(sizeof(LiteAgent) <= 512);
 

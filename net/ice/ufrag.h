@@ -106,7 +106,4 @@ using IceKey = std::array<uint8_t, kIceKeyBytes>;
 /// base64(HMAC-SHA256(ice_key, "pwd" || ufrag)) cut to 32 characters: 192 bits. Allocates nothing.
 Password password(const crypto::Primitives& crypto, const IceKey& ice_key, std::string_view ufrag);
 
-/// The key id that stands in the clear; nullopt if `ufrag` is not 24 characters of version 1.
-std::optional<uint8_t> key_id_of(std::string_view ufrag);
-
 }  // namespace sluice::ice

@@ -74,7 +74,7 @@ class View {
  public:
   /// One STUN message that fills the datagram: type bits, cookie, length (a multiple of 4, §5), every
   /// attribute inside its bounds, FINGERPRINT last if there (§14.7), integrity attributes of a legal length.
-  /// Drop::runt or Drop::stun_malformed otherwise. Neither fingerprint nor integrity is verified.
+  /// Drop::stun_malformed otherwise. Neither fingerprint nor integrity is verified.
   static std::expected<View, Drop> parse(Bytes datagram);
 
   Class cls() const { return cls_; }
