@@ -33,6 +33,7 @@ class HandshakeThread {
 
  private:
   HandshakeThread(HandshakeWorker& worker, int event_fd);
+  void ring_bell();
   void run();
   void sleep_until(Micros deadline, Micros now);
 

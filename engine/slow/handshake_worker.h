@@ -26,7 +26,7 @@ struct Wake {
 struct HandshakePort {
   ToHandshakeRing* in = nullptr;
   FromHandshakeRing* out = nullptr;
-  Wake wake;  ///< called at most once per step and shard, after something was pushed to `out`
+  Wake wake;  ///< called after something was pushed to `out`, at most once per message handled
 };
 
 struct HandshakeLimits {
@@ -67,7 +67,7 @@ class HandshakeWorker {
   /// up) and loses nothing but retransmissions.
   Micros step(Micros now);
 
-  /// Any thread; each figure is exact, together they are a moment apart.
+  /// Any thread; as of the end of the last step.
   HandshakeCounters counters() const;
 
  private:

@@ -255,7 +255,8 @@ std::expected<SrtpKeys, Failure> Server::export_keys() {
   if (SSL_export_keying_material(ssl_.get(), material.data(), 2 * (size_t{n.key} + n.salt), kLabel.data(),
                                  kLabel.size(), nullptr, 0, 0) != 1)
     return std::unexpected(Failure::internal);
-  SrtpKeys keys;
+  std::expected<SrtpKeys, Failure> result(std::in_place);  // no second copy of the keys on the stack
+  SrtpKeys& keys = *result;
   keys.profile = static_cast<uint16_t>(chosen->id);
   keys.key_len = n.key;
   keys.salt_len = n.salt;
@@ -266,7 +267,7 @@ std::expected<SrtpKeys, Failure> Server::export_keys() {
   take(keys.client_salt_bytes, n.salt);
   take(keys.server_salt_bytes, n.salt);
   OPENSSL_cleanse(material.data(), material.size());
-  return keys;
+  return result;
 }
 
 void Server::close(Output& out) {
