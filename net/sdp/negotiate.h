@@ -25,7 +25,7 @@ enum class Codec : uint8_t {
   opus,
   vp8,
   vp9,                        // profile 0
-  h264_constrained_baseline,  // all H264: packetization-mode 1; the level does not matter
+  h264_constrained_baseline,  // of H264 the level does not matter
   h264_baseline,
   h264_main,
   h264_constrained_high,
@@ -50,14 +50,16 @@ struct NegotiatedCodec {
   Codec codec = Codec::opus;
   uint8_t pt = 0;  ///< in both directions; unique over all accepted m-lines of the session
   uint32_t clock_rate = 0;
-  Feedback feedback;  ///< accepted subset. ccm_fir: the client may send FIR instead of PLI. goog_remb never
+  Feedback feedback{};  ///< accepted subset. ccm_fir: the client may send FIR instead of PLI. goog_remb never
   // Opus: what the offer asked us to send, and what the answer says that we want.
   bool stereo = false;
   bool inband_fec = false;
   bool dtx = false;
   uint32_t profile_level_id = 0;  ///< H264, 24 bits as offered
-  uint8_t level_idx = 0;          ///< AV1, as offered
-  uint8_t tier = 0;               ///< AV1, as offered
+  bool single_nal =
+      false;              ///< H264 packetization-mode 0: taken from publishers only, any receiver can read it
+  uint8_t level_idx = 0;  ///< AV1, as offered
+  uint8_t tier = 0;       ///< AV1, as offered
 };
 
 /// Local identifiers of RTP header extensions, 1..14 (one-byte form, RFC 8285 §4.2); 0: not negotiated.
@@ -65,7 +67,6 @@ struct ExtensionIds {
   uint8_t mid = 0;
   uint8_t audio_level = 0;
   uint8_t transport_cc = 0;       ///< publishers only
-  uint8_t abs_send_time = 0;      ///< publishers only
   uint8_t video_orientation = 0;  ///< video only
   bool operator==(const ExtensionIds&) const = default;
 };

@@ -105,7 +105,7 @@ struct OfferedCodec {
 /// a=ssrc lines of one source, RFC 5576.
 struct Source {
   uint32_t ssrc = 0;
-  std::string cname;
+  std::string cname{};
   bool repair = false;  ///< not the first of an a=ssrc-group FID or FEC-FR: retransmission or FEC of another
 };
 
