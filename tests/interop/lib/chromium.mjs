@@ -1,0 +1,51 @@
+// Debian's Chromium through playwright-core.
+import { writeFileSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const kFlags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
+  '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
+  '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required'];
+
+/** A page; call() runs a method of page/peer.js in it. */
+export class Tab {
+  constructor(name, page) { Object.assign(this, { name, page }); }
+
+  async call(method, ...args) {
+    const result = await this.page.evaluate(([m, a]) => window.peerInvoke(m, a), [method, args]);
+    if (result.error) throw Object.assign(new Error(`${this.name}: ${method}: ${result.error}`), { status: result.status });
+    return result.value;
+  }
+}
+
+export class Chromium {
+  static async launch(test, { far = false, secure = '' } = {}) {
+    const self = new Chromium();
+    self.test = test;
+    let executablePath = '/usr/bin/chromium';
+    if (far) {
+      executablePath = test.path('chromium-far');
+      writeFileSync(executablePath, `#!/bin/sh\nexec ${test.world.far.join(' ')} /usr/bin/chromium "$@"\n`, { mode: 0o755 });
+    }
+    const args = secure ? [...kFlags, `--unsafely-treat-insecure-origin-as-secure=${secure}`] : kFlags;
+    self.browser = await chromium.launch({ executablePath, args, timeout: 30000 });
+    return self;
+  }
+
+  /** A new page, by default of page/. */
+  async open(url, options = {}) {
+    const context = await this.browser.newContext({ permissions: ['microphone', 'camera'], ...options });
+    const page = await context.newPage();
+    const name = `chromium-${++this.test.serial}`;
+    const log = [];
+    page.on('console', (message) => log.push(`${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => log.push(`uncaught: ${error.stack}`));
+    this.test.after(() => this.test.file(`${name}.log`, `${log.join('\n')}\n`));
+    await page.goto(url);
+    if (!options.bare) await page.waitForFunction(() => window.peerReady, null, { timeout: 15000 });
+    return Object.assign(new Tab(name, page), { browser: this, log });
+  }
+
+  async close() { await this.browser.close(); }
+}
