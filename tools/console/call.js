@@ -109,7 +109,7 @@ export class Call extends EventTarget {
     await this.pc.setLocalDescription(await this.pc.createOffer());
     const fragment = iceFragment(this.pc.localDescription.sdp);
     const response = await this.#send('PATCH', this.location, 'application/trickle-ice-sdpfrag', fragment,
-      { 'If-Match': '"*"' });
+      { 'If-Match': '*' });
     if (!response.ok) throw new SignallingError(response.status, await reasonOf(response));
     this.etag = response.headers.get('ETag') ?? this.etag;
     const sdp = withFragment(this.pc.remoteDescription.sdp, await response.text());

@@ -1,6 +1,7 @@
 // Debian's Chromium through playwright-core.
 import { writeFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { writeToneWav } from './wav.mjs';
 
 const kFlags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
@@ -20,7 +21,7 @@ export class Tab {
 }
 
 export class Chromium {
-  static async launch(test, { far = false, secure = '' } = {}) {
+  static async launch(test, { far = false, secure = '', microphone = false } = {}) {
     const self = new Chromium();
     self.test = test;
     let executablePath = '/usr/bin/chromium';
@@ -28,7 +29,12 @@ export class Chromium {
       executablePath = test.path('chromium-far');
       writeFileSync(executablePath, `#!/bin/sh\nexec ${test.world.far.join(' ')} /usr/bin/chromium "$@"\n`, { mode: 0o755 });
     }
-    const args = secure ? [...kFlags, `--unsafely-treat-insecure-origin-as-secure=${secure}`] : kFlags;
+    const args = [...kFlags];
+    if (secure) args.push(`--unsafely-treat-insecure-origin-as-secure=${secure}`);
+    if (microphone) {
+      writeToneWav(test.path('microphone.wav'));
+      args.push(`--use-file-for-fake-audio-capture=${test.path('microphone.wav')}`);
+    }
     self.browser = await chromium.launch({ executablePath, args, timeout: 30000 });
     return self;
   }

@@ -31,8 +31,9 @@ function remember(call) {
 }
 
 async function source({ video, microphone }) {
+  const raw = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = microphone
-    ? await navigator.mediaDevices.getUserMedia({ audio: true })
+    ? await navigator.mediaDevices.getUserMedia({ audio: raw })
     : toneStream(await audio());
   if (!video) return stream;
   const camera = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240, frameRate: 15 } });

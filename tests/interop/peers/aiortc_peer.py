@@ -1,0 +1,68 @@
+"""aiortc as a peer: aiortc_peer.py publish|play|agent URL. `hangup` on stdin ends the session."""
+import asyncio
+import fractions
+import sys
+
+import numpy
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from av import AudioFrame
+
+from common import RATE, Resource, ToneEar, ToneSource, say
+
+
+class ToneTrack(MediaStreamTrack):
+    kind = "audio"
+
+    def __init__(self):
+        super().__init__()
+        self.source = ToneSource()
+        self.pts = 0
+        self.start = None
+
+    async def recv(self):
+        loop = asyncio.get_event_loop()
+        if self.start is None:
+            self.start = loop.time()
+        await asyncio.sleep(max(0.0, self.start + self.pts / RATE - loop.time()))
+        frame = AudioFrame(format="s16", layout="mono", samples=960)
+        frame.planes[0].update(self.source.take(960).tobytes())
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self.pts, fractions.Fraction(1, RATE)
+        self.pts += 960
+        return frame
+
+
+async def listen(track):
+    ear = ToneEar()
+    while True:
+        frame = await track.recv()
+        samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels)) if frame.format.is_packed \
+            else frame.to_ndarray().T
+        ear.feed(samples.astype(numpy.float64).mean(axis=1))
+
+
+async def main(role, url):
+    pc = RTCPeerConnection()
+    listeners = []
+
+    @pc.on("connectionstatechange")
+    def _():
+        say("state", state=pc.connectionState)
+
+    @pc.on("track")
+    def _(track):
+        listeners.append(asyncio.ensure_future(listen(track)))
+
+    if role == "play":
+        pc.addTransceiver("audio", direction="recvonly")
+    else:
+        pc.addTransceiver(ToneTrack(), direction="sendonly" if role == "publish" else "sendrecv")
+    await pc.setLocalDescription(await pc.createOffer())
+    loop = asyncio.get_running_loop()
+    resource = await loop.run_in_executor(None, Resource, url, pc.localDescription.sdp)
+    await pc.setRemoteDescription(RTCSessionDescription(resource.answer, "answer"))
+    await loop.run_in_executor(None, sys.stdin.readline)
+    await loop.run_in_executor(None, resource.hang_up)
+    await pc.close()
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2]))
