@@ -1,4 +1,5 @@
 // Debian's Chromium through playwright-core.
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { writeToneWav } from './wav.mjs';
@@ -29,7 +30,8 @@ export class Chromium {
       executablePath = test.path('chromium-far');
       writeFileSync(executablePath, `#!/bin/sh\nexec ${test.world.far.join(' ')} /usr/bin/chromium "$@"\n`, { mode: 0o755 });
     }
-    const args = [...kFlags];
+    self.marker = `--sluice-test=${test.serial++}-${process.hrtime.bigint()}`;
+    const args = [...kFlags, self.marker];
     if (secure) args.push(`--unsafely-treat-insecure-origin-as-secure=${secure}`);
     if (microphone) {
       writeToneWav(test.path('microphone.wav'));
@@ -51,6 +53,12 @@ export class Chromium {
     await page.goto(url);
     if (!options.bare) await page.waitForFunction(() => window.peerReady, null, { timeout: 15000 });
     return Object.assign(new Tab(name, page), { browser: this, log });
+  }
+
+  /** As a crash or a dead battery would end it: no farewell to anybody. */
+  kill() {
+    const pids = execFileSync('pgrep', ['-f', '--', this.marker], { encoding: 'utf8' }).split('\n').filter(Boolean);
+    for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
   }
 
   async close() { await this.browser.close(); }

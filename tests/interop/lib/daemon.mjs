@@ -50,6 +50,26 @@ export class Daemon {
     return sum;
   }
 
+  /** A room token made by `sluice token room`. */
+  async token(secretFile, room, ...options) {
+    const child = this.test.spawn('token', this.test.program,
+      ['token', 'room', '--room-secret', `@${secretFile}`, '--room', room, '--ttl', '600', ...options]);
+    const code = await child.exited;
+    if (code !== 0) throw new Error(`sluice token: exit ${code}: ${child.lines.join(' ')}`);
+    return child.lines.at(-1).trim();
+  }
+
+  /** Packets dropped so far for any of the reasons, all shards together; all reasons without arguments. */
+  async drops(...reasons) {
+    let sum = 0;
+    for (const { drops } of (await this.json('/v1/shards')).shards) {
+      for (const [reason, count] of Object.entries(drops)) {
+        if (!reasons.length || reasons.includes(reason)) sum += count;
+      }
+    }
+    return sum;
+  }
+
   /** POSTs an offer as a client would. */
   offer(path, sdp, headers = {}) {
     return this.fetch(path, { method: 'POST', body: sdp, headers: { 'Content-Type': 'application/sdp', ...headers } });

@@ -22,8 +22,9 @@ class Peer:
     def __init__(self, role, url, loop):
         self.role, self.url, self.loop = role, url, loop
         self.ear, self.tones, self.samples = ToneEar(), ToneSource(), 0
-        self.pipeline = Gst.parse_launch("webrtcbin name=peer bundle-policy=max-bundle "
-                                         + (SEND if role != "play" else ""))
+        self.pipeline = Gst.Pipeline.new()
+        peer = "webrtcbin name=peer bundle-policy=max-bundle "
+        self.pipeline.add(Gst.parse_bin_from_description(peer + (SEND if role != "play" else ""), False))
         self.webrtc = self.pipeline.get_by_name("peer")
         self.webrtc.connect("notify::connection-state", self.on_state)
         self.webrtc.connect("pad-added", self.on_pad)
@@ -59,9 +60,10 @@ class Peer:
         self.webrtc.emit("create-offer", None, Gst.Promise.new_with_change_func(self.on_offer))
 
     def on_offer(self, promise):
-        offer = promise.get_reply().get_value("offer")
-        self.webrtc.emit("set-local-description", offer, Gst.Promise.new())
+        reply = promise.get_reply()  # owns the offer
+        offer = reply.get_value("offer")
         text = offer.sdp.as_text()
+        self.webrtc.emit("set-local-description", offer, Gst.Promise.new())
         threading.Thread(target=self.signal, args=(text,), daemon=True).start()
 
     def signal(self, offer):
@@ -83,7 +85,7 @@ class Peer:
             f"rtpopusdepay ! opusdec plc=true ! audioconvert ! audioresample ! {PCM} ! "
             "appsink name=ear emit-signals=true sync=false", True)
         sink.get_by_name("ear").connect("new-sample", self.on_sample)
-        self.pipeline.add(sink)
+        self.webrtc.get_parent().add(sink)
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))
 
