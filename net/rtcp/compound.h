@@ -39,8 +39,10 @@ struct View {
 class CompoundReader {
  public:
   explicit CompoundReader(Bytes datagram) : left_(datagram), ok_(!datagram.empty()) {}
-  /// False at the end, or at the first packet that is not version 2, longer than what is left, badly padded,
-  /// or padded without being the last (RFC 3550 §6.4.1); then `out` is untouched.
+  /// False at the end, or at the first packet that is not version 2, longer than what is left or padded with
+  /// more than it has; then `out` is untouched. RFC 3550 §6.4.1 lets only the last packet be padded, by a
+  /// multiple of 4, but libwebrtc pads transport feedback by 1 to 3 bytes wherever it stands, so neither is
+  /// asked for.
   bool next(View& out);
   bool ok() const { return ok_; }
 

@@ -38,8 +38,9 @@ class TwccRecorder {
   uint8_t feedback_count_ = 0;
   Ssrc media_;
   Micros due_;
-  int64_t highest_ = 0;  ///< extended
-  int64_t next_ = 0;     ///< first that the next message covers, extended
+  int64_t highest_ = 0;   ///< extended
+  int64_t next_ = 0;      ///< first that the next message covers, extended
+  int64_t reported_ = 0;  ///< highest that a message has covered, extended
   uint64_t lost_ = 0;
   uint64_t received_ = 0;
   std::array<int64_t, kWindow> arrivals_;

@@ -23,16 +23,16 @@ struct SenderInfo {
   uint32_t octets = 0;
 };
 
-/// Adds a signed span to an NTP time.
-constexpr NtpTime operator+(NtpTime t, Micros span) {
+/// An NTP time later by a span, which may be negative.
+constexpr NtpTime later(NtpTime t, Micros span) {
   // 2^32 fractions per second, in two steps so that nothing overflows.
   const int64_t s = span.us / 1'000'000, us = span.us % 1'000'000;
   return {t.v + (static_cast<uint64_t>(s) << 32) +
           static_cast<uint64_t>(us * (int64_t{1} << 32) / 1'000'000)};
 }
 /// Signed, exact to a microsecond up to 68 years.
-constexpr Micros between(NtpTime later, NtpTime earlier) {
-  const auto d = static_cast<int64_t>(later.v - earlier.v);
+constexpr Micros between(NtpTime end, NtpTime start) {
+  const auto d = static_cast<int64_t>(end.v - start.v);
   const int64_t s = d >> 32;
   return {s * 1'000'000 + (((d - (s << 32)) * 1'000'000) >> 32)};
 }

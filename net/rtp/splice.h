@@ -39,9 +39,9 @@ class Splice {
   void switch_to(Source source);
   Source source() const { return source_; }
 
-  /// Nothing: refused. A gap of more than 3000 packets is taken for a restart of the source and closed. The
-  /// same input gives the same output for as long as the source stays current (a retransmission may call it
-  /// again).
+  /// Nothing: refused. A packet more than 3000 numbers away is refused too, unless it follows upon another
+  /// such: then the source has begun anew and is joined on. The same input gives the same output for as long
+  /// as the source stays current (a retransmission may call it again).
   std::optional<Out> map(Source source, SeqNo seq, RtpTime timestamp, Micros now);
 
   /// The current source's number of a packet that was sent as `out`, to answer a NACK; nothing if that number
@@ -57,17 +57,20 @@ class Splice {
   uint32_t switches() const { return switches_; }
 
  private:
+  bool must_join(SeqNo seq);
   void join(SeqNo seq, RtpTime timestamp, Micros now);
 
   Source source_;
   bool started_ = false;  ///< something was sent
   bool joined_ = false;   ///< of the current source
+  bool has_suspect_ = false;
   uint32_t clock_rate_ = 48'000;
   uint32_t frame_ = 960;
   uint32_t switches_ = 0;
   int64_t highest_out_ = 0;  ///< extended
   int64_t first_out_ = 0;    ///< of the current source, extended
   SeqNo highest_in_;
+  SeqNo suspect_next_;
   uint32_t timestamp_shift_ = 0;
   RtpTime newest_timestamp_;
   Micros newest_at_;
