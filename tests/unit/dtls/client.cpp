@@ -55,8 +55,9 @@ Pair make_pair_of(ClientOptions::Certificate kind) {
 }
 
 const Pair& pair_of(ClientOptions::Certificate kind) {
-  static std::map<ClientOptions::Certificate, Pair> made;
-  const auto [it, fresh] = made.try_emplace(kind);
+  // Made once, RSA keys take long; never freed, since OpenSSL cleans itself up before static objects go.
+  static auto* const made = new std::map<ClientOptions::Certificate, Pair>;
+  const auto [it, fresh] = made->try_emplace(kind);
   if (fresh) it->second = make_pair_of(kind);
   return it->second;
 }
