@@ -78,7 +78,8 @@ class Receiver {
  private:
   struct Plan {
     Drop refused = Drop::none;
-    bool settled = true;  ///< no other packet within 2^14 of its stream's newest can change how it is read
+    bool settled = true;  ///< no other settled packet of the burst can change how it is read: its stream
+                          ///< exists and its index is fresh and within 2^14 of the newest
     uint16_t header_len = 0;
     uint32_t ssrc = 0;
     uint32_t word = 0;
@@ -124,8 +125,8 @@ class Receiver {
     plan.index = nearest < 0 ? seq : static_cast<uint64_t>(nearest);
     plan.word = static_cast<uint32_t>(plan.index >> 16);
     const auto distance = static_cast<int64_t>(plan.index - s->window.newest);
-    plan.settled = distance > -(1 << 14) && distance < (1 << 14);
     plan.refused = refusal(s->window.check(plan.index));
+    plan.settled = plan.refused == Drop::none && distance > -(1 << 14) && distance < (1 << 14);
     return plan;
   }
 
@@ -146,7 +147,8 @@ class Receiver {
       plan.settled = false;
       return plan;
     }
-    plan.refused = refusal(s->check(static_cast<uint32_t>(plan.index)));
+    plan.refused = refusal(s->check(plan.index));
+    plan.settled = plan.refused == Drop::none;
     return plan;
   }
 
