@@ -151,6 +151,7 @@ void Server::shake_hands(Micros now) {
     if (!verified_ || SSL_get_selected_srtp_profile(ssl_.get()) == nullptr) return fail(Failure::internal);
     state_ = State::connected;
     retransmit_at_ = give_up_at_ = kNever;
+    flight_.shrink_to_fit();  // what remains may be kept as long as the session
     return;
   }
   if (SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ)
