@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "net/io/mmsg/mmsg.h"
+#include "net/io/uring/uring.h"
 
 namespace sluice::io {
 
@@ -26,7 +27,9 @@ std::string_view name_of(Kind k) {
 
 Resolved resolve(Kind wanted) {
   if (wanted != Kind::automatic) return {wanted, fmt::format("io: {}, as asked for", name_of(wanted))};
-  return {Kind::mmsg, "io: mmsg"};
+  if (const auto available = uring_available(); !available)
+    return {Kind::mmsg, fmt::format("io: mmsg, because {}", available.error().message)};
+  return {Kind::uring, "io: uring"};
 }
 
 std::expected<std::unique_ptr<Backend>, IoError> make_backend(Kind kind, std::span<const ShardSocket> sockets,
@@ -36,7 +39,7 @@ std::expected<std::unique_ptr<Backend>, IoError> make_backend(Kind kind, std::sp
     return std::unexpected(IoError{
         fmt::format("a packet pool of {} slots is too small: {} at least", pool.capacity(), kMinPoolSlots),
         ""});
-  if (kind == Kind::uring) return std::unexpected(IoError{"io_uring is not built in", "use --io mmsg"});
+  if (resolve(kind).kind == Kind::uring) return UringBackend::make(sockets, pool, options);
   return MmsgBackend::make(sockets, pool, options);
 }
 

@@ -38,6 +38,7 @@ struct BackendOptions {
       4096;  ///< armed receive slots; power of two, 2..32768; at most half the pool is used
   uint32_t uring_cq_entries = 0;  ///< 0: enough for every armed buffer
   TaskRun uring_task_run = TaskRun::coop;
+  bool uring_ring_sends = true;  ///< false: receives by io_uring, sends by sendmmsg
 };
 
 inline constexpr uint32_t kMinPoolSlots = 4 * kRxBurst;

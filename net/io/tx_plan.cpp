@@ -117,6 +117,37 @@ size_t TxPlan::source_control(const Packet& p, const ShardSocket& s, uint8_t* at
   return put_control(at, IPPROTO_IP, IP_PKTINFO, info);
 }
 
+void TxPlan::send_from(const TxBatch& tx, size_t first, IoCounters& counters, DropCounters& drops) {
+  while (first < n_) {
+    size_t to = first + 1;
+    while (to < n_ && messages_[to].socket == messages_[first].socket) ++to;
+    send_run(tx, first, to, counters, drops);
+    first = to;
+  }
+}
+
+/// Messages [from, to), all on one socket.
+void TxPlan::send_run(const TxBatch& tx, size_t from, size_t to, IoCounters& counters, DropCounters& drops) {
+  const int fd = sockets_[messages_[from].socket].fd;
+  bool retried = false;
+  while (from < to) {
+    const int n = ::sendmmsg(fd, &headers_[from], static_cast<unsigned>(to - from), MSG_DONTWAIT);
+    ++counters.tx_calls;
+    if (n > 0) {
+      for (const size_t end = from + static_cast<size_t>(n); from < end; ++from) sent(from, counters);
+      continue;
+    }
+    const int error = errno;
+    if (!is_full(error)) {
+      refused(tx, from++, error, counters, drops);
+    } else if (!retried) {  // a full buffer may drain at once
+      retried = true;
+    } else {  // the rest of the batch would find it as full
+      for (; from < to; ++from) drops.add(Drop::tx_full, messages_[from].count);
+    }
+  }
+}
+
 void TxPlan::sent(size_t i, IoCounters& counters) const {
   const TxMessage& m = messages_[i];
   counters.tx_packets += m.count;
@@ -126,7 +157,8 @@ void TxPlan::sent(size_t i, IoCounters& counters) const {
 
 void TxPlan::refused(const TxBatch& tx, size_t i, int error, IoCounters& counters, DropCounters& drops) {
   const TxMessage& m = messages_[i];
-  if (m.count == 1 || is_full(error)) {
+  const bool worth_another_try = m.count > 1 || error == ECONNREFUSED;
+  if (is_full(error) || !worth_another_try) {
     drops.add(is_full(error) ? Drop::tx_full : Drop::tx_error, m.count);
     return;
   }

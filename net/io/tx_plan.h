@@ -48,13 +48,19 @@ class TxPlan {
 
   size_t size() const { return n_; }
   const TxMessage& message(size_t i) const { return messages_[i]; }
-  /// All headers in order, so that neighbours on one socket go into one sendmmsg().
+  /// One per message, in order.
   std::span<mmsghdr> headers() { return {headers_.data(), n_}; }
+
+  /// Sends messages [first, size()) by sendmmsg().
+  void send_from(const TxBatch& tx, size_t first, IoCounters& counters, DropCounters& drops);
+
+  // For a caller that hands headers() to the kernel itself:
 
   /// Message `i` has left.
   void sent(size_t i, IoCounters& counters) const;
-  /// The kernel refused message `i` with `error`: counts it in `drops`, or, where it may have been for its
-  /// segmentation, sends its packets one by one and learns from the error for the batches to come.
+  /// The kernel refused message `i` with `error`: counts it in `drops`, or, where that may have been for its
+  /// segmentation or an earlier datagram's ICMP error, sends its packets one by one, and learns for later
+  /// batches.
   void refused(const TxBatch& tx, size_t i, int error, IoCounters& counters, DropCounters& drops);
 
  private:
@@ -62,6 +68,7 @@ class TxPlan {
     std::array<uint8_t, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))> b;
   };
 
+  void send_run(const TxBatch& tx, size_t from, size_t to, IoCounters& counters, DropCounters& drops);
   int socket_for(const Packet& p) const;
   bool joins(const TxBatch& tx, const TxMessage& m, const Packet& p) const;
   void finish(const TxBatch& tx, size_t i);

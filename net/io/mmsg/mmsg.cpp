@@ -135,39 +135,9 @@ void MmsgBackend::sleep(Micros deadline) {
 void MmsgBackend::send(TxBatch& tx, DropCounters& drops) {
   if (tx.empty()) return;
   plan_.build(tx, drops);
-  for (size_t from = 0; from < plan_.size();) {
-    size_t to = from + 1;
-    while (to < plan_.size() && plan_.message(to).socket == plan_.message(from).socket) ++to;
-    send_run(tx, from, to, drops);
-    from = to;
-  }
+  plan_.send_from(tx, 0, counters_, drops);
   for (const Packet& p : tx) pool_.drop(p.slot);
   tx.clear();
-}
-
-/// Messages [from, to) of the plan, all on one socket.
-void MmsgBackend::send_run(const TxBatch& tx, size_t from, size_t to, DropCounters& drops) {
-  const int fd = sockets_[plan_.message(from).socket].socket.fd;
-  bool retried = false;
-  while (from < to) {
-    const int n = ::sendmmsg(fd, &plan_.headers()[from], static_cast<unsigned>(to - from), MSG_DONTWAIT);
-    ++counters_.tx_calls;
-    if (n > 0) {
-      for (const size_t end = from + static_cast<size_t>(n); from < end; ++from) plan_.sent(from, counters_);
-      continue;
-    }
-    const int error = errno;
-    // A full buffer may drain at once; ECONNREFUSED reports an earlier datagram and is over once reported.
-    if (!retried && (is_full(error) || error == ECONNREFUSED)) {
-      retried = true;
-      continue;
-    }
-    if (is_full(error)) {  // the rest of the batch would find it as full
-      for (; from < to; ++from) drops.add(Drop::tx_full, plan_.message(from).count);
-      return;
-    }
-    plan_.refused(tx, from++, error, counters_, drops);
-  }
 }
 
 }  // namespace sluice::io

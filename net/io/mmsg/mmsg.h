@@ -47,7 +47,6 @@ class MmsgBackend final : public Backend {
   bool poll_sockets(RxBatch& rx, DropCounters& drops);
   bool read_socket(RxSocket& s, RxBatch& rx, DropCounters& drops);
   void sleep(Micros deadline);
-  void send_run(const TxBatch& tx, size_t from, size_t to, DropCounters& drops);
 
   PacketPool& pool_;
   std::vector<RxSocket> sockets_;

@@ -9,7 +9,7 @@
 namespace sluice::io::test {
 namespace {
 
-#define EVERY_BACKEND Mmsg
+#define EVERY_BACKEND Mmsg, Uring
 
 TEST_CASE_TEMPLATE("a datagram arrives whole, with both endpoints, and its echo goes back", B,
                    EVERY_BACKEND) {
