@@ -9,12 +9,12 @@
 namespace sluice::io::test {
 namespace {
 
-#define EVERY_BACKEND Mmsg, Uring
+#define EVERY_BACKEND Mmsg, Uring, UringDefer, UringSendmmsg
 
 TEST_CASE_TEMPLATE("a datagram arrives whole, with both endpoints, and its echo goes back", B,
                    EVERY_BACKEND) {
   for (const auto* host : {"127.0.0.1:0", "[::1]:0"}) {
-    Rig rig(B::kKind, {host});
+    Rig rig(B::with(), {host});
     Peer peer(host);
     peer.send(rig.at(), "hello");
     rig.receive(1);
@@ -39,7 +39,7 @@ TEST_CASE_TEMPLATE(
     "on a wildcard socket each packet names the address it was sent to, and answers leave from it", B,
     EVERY_BACKEND) {
   for (const auto* listen : {"0.0.0.0:0", "[::]:0"}) {
-    Rig rig(B::kKind, {listen});
+    Rig rig(B::with(), {listen});
     for (const auto* address : {"127.0.0.1", "127.0.0.2", "127.9.8.7"}) {
       Peer peer("127.0.0.1:0");
       peer.send(rig.at(address), address);
@@ -50,7 +50,7 @@ TEST_CASE_TEMPLATE(
       CHECK(str(peer.receive().from) == str(rig.at(address)));
     }
   }
-  Rig rig(B::kKind, {"[::]:0"});
+  Rig rig(B::with(), {"[::]:0"});
   Peer peer("[::1]:0");
   peer.send(rig.at("::1"), "six");
   rig.receive(1);
@@ -60,7 +60,7 @@ TEST_CASE_TEMPLATE(
 }
 
 TEST_CASE_TEMPLATE("several listens are served at once and answered from the right one", B, EVERY_BACKEND) {
-  Rig rig(B::kKind, {"127.0.0.1:0", "127.0.0.2:0", "[::1]:0", "0.0.0.0:0"});
+  Rig rig(B::with(), {"127.0.0.1:0", "127.0.0.2:0", "[::1]:0", "0.0.0.0:0"});
   Peer four("127.0.0.1:0");
   Peer six("[::1]:0");
   four.send(rig.at(0), "a");
@@ -79,7 +79,7 @@ TEST_CASE_TEMPLATE("several listens are served at once and answered from the rig
 }
 
 TEST_CASE_TEMPLATE("a busy listen does not starve a quiet one", B, EVERY_BACKEND) {
-  Rig rig(B::kKind, {"127.0.0.1:0", "127.0.0.2:0"}, 2048);
+  Rig rig(B::with(), {"127.0.0.1:0", "127.0.0.2:0"}, 2048);
   Peer peer("127.0.0.1:0");
   for (int i = 0; i < 500; ++i) peer.send(rig.at(0), "busy");
   peer.send(rig.at(1), "quiet");
@@ -97,7 +97,7 @@ TEST_CASE_TEMPLATE("a busy listen does not starve a quiet one", B, EVERY_BACKEND
 TEST_CASE_TEMPLATE(
     "batches are filled, nothing is lost or reordered, and a full batch leaves the rest waiting", B,
     EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   Peer peer("127.0.0.1:0");
   constexpr int kCount = 300;
   for (int i = 0; i < kCount; ++i) peer.send(rig.at(), fmt::format("{:04}", i));
@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE(
 }
 
 TEST_CASE_TEMPLATE("receive() appends to what is in the batch and never exceeds it", B, EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   Peer peer("127.0.0.1:0");
   peer.send(rig.at(), "first");
   rig.receive(1);
@@ -130,7 +130,7 @@ TEST_CASE_TEMPLATE("receive() appends to what is in the batch and never exceeds 
 
 TEST_CASE_TEMPLATE("packets to one destination keep their order, whatever lies between them", B,
                    EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   Peer a("127.0.0.1:0");
   Peer b("127.0.0.1:0");
   for (int i = 0; i < 120; ++i)
@@ -147,7 +147,7 @@ TEST_CASE_TEMPLATE("packets to one destination keep their order, whatever lies b
 TEST_CASE_TEMPLATE("a run of equal size to one destination leaves segmented and arrives as it was", B,
                    EVERY_BACKEND) {
   for (const auto* host : {"127.0.0.1:0", "[::1]:0"}) {
-    Rig rig(B::kKind, {host});
+    Rig rig(B::with(), {host});
     Peer peer(host);
     auto text = [](size_t i, size_t n) { return std::string(n, static_cast<char>('a' + i % 26)); };
     for (size_t i = 0; i < 200; ++i) rig.compose(text(i, 172), rig.at(), peer.here());
@@ -165,7 +165,7 @@ TEST_CASE_TEMPLATE("a run of equal size to one destination leaves segmented and 
 TEST_CASE_TEMPLATE("large equal packets are segmented within 64 KiB a send, and not at all when asked not to",
                    B, EVERY_BACKEND) {
   for (const bool gso : {true, false}) {
-    Rig rig(B::kKind, {"127.0.0.1:0"}, 1024, {.gso = gso});
+    Rig rig(B::with({.gso = gso}));
     Peer peer("127.0.0.1:0");
     for (int i = 0; i < 200; ++i) rig.compose(std::string(1200, static_cast<char>(i)), rig.at(), peer.here());
     rig.send();
@@ -176,7 +176,7 @@ TEST_CASE_TEMPLATE("large equal packets are segmented within 64 KiB a send, and 
 }
 
 TEST_CASE_TEMPLATE("empty datagrams go both ways", B, EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   Peer peer("127.0.0.1:0");
   peer.send(rig.at(), "");
   peer.send(rig.at(), "");
@@ -188,7 +188,7 @@ TEST_CASE_TEMPLATE("empty datagrams go both ways", B, EVERY_BACKEND) {
 }
 
 TEST_CASE_TEMPLATE("the longest datagram fits, a longer one is dropped as oversize", B, EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   Peer peer("127.0.0.1:0");
   peer.send(rig.at(), std::string(kMaxDatagram + 1, 'x'));
   peer.send(rig.at(), std::string(60'000, 'x'));
@@ -199,7 +199,7 @@ TEST_CASE_TEMPLATE("the longest datagram fits, a longer one is dropped as oversi
 }
 
 TEST_CASE_TEMPLATE("the congestion mark of each datagram is told, for both families", B, EVERY_BACKEND) {
-  Rig rig(B::kKind, {"[::]:0"});
+  Rig rig(B::with(), {"[::]:0"});
   Peer four("127.0.0.1:0");
   Peer six("[::1]:0");
   for (int ecn = 0; ecn < 4; ++ecn) {
@@ -217,7 +217,7 @@ TEST_CASE_TEMPLATE("the congestion mark of each datagram is told, for both famil
 TEST_CASE_TEMPLATE(
     "with the pool empty the socket is drained and counted, and service resumes with the slots", B,
     EVERY_BACKEND) {
-  Rig rig(B::kKind, {"127.0.0.1:0"}, kMinPoolSlots);
+  Rig rig(B::with(), {"127.0.0.1:0"}, kMinPoolSlots);
   Peer peer("127.0.0.1:0");
   std::vector<SlotIndex> taken;
   for (SlotIndex s = rig.pool().take(); s != kNoSlot; s = rig.pool().take()) taken.push_back(s);
@@ -243,7 +243,7 @@ TEST_CASE_TEMPLATE(
 }
 
 TEST_CASE_TEMPLATE("an idle receive() returns at its deadline and not before", B, EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   const Micros deadline = monotonic_now() + millis(20);
   Micros now{};
   while (now < deadline) {
@@ -259,7 +259,7 @@ TEST_CASE_TEMPLATE("an idle receive() returns at its deadline and not before", B
 }
 
 TEST_CASE_TEMPLATE("a datagram ends a wait without a deadline", B, EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   Peer peer("127.0.0.1:0");
   std::thread sender([&] {
     for (int i = 0; i < 50; ++i) {
@@ -277,7 +277,7 @@ TEST_CASE_TEMPLATE("a datagram ends a wait without a deadline", B, EVERY_BACKEND
 
 TEST_CASE_TEMPLATE("wake() from another thread ends a wait, and one that came early ends the next", B,
                    EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   std::atomic<int> sent{0};
   std::atomic<int> seen{0};
   std::thread waker([&] {
@@ -301,7 +301,7 @@ TEST_CASE_TEMPLATE("wake() from another thread ends a wait, and one that came ea
 
 TEST_CASE_TEMPLATE("a packet from an endpoint that is not ours is counted and gives its slot back", B,
                    EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   Peer peer("127.0.0.1:0");
   rig.compose("no", with_port("127.0.0.1", static_cast<uint16_t>(rig.at().port ^ 1)), peer.here());
   rig.compose("no", with_port("127.0.0.9", rig.at().port), peer.here());
@@ -314,7 +314,7 @@ TEST_CASE_TEMPLATE("a packet from an endpoint that is not ours is counted and gi
 
 TEST_CASE_TEMPLATE("what the kernel refuses is counted and does not keep the rest from leaving", B,
                    EVERY_BACKEND) {
-  Rig rig(B::kKind, {"0.0.0.0:0"});
+  Rig rig(B::with(), {"0.0.0.0:0"});
   Peer peer("127.0.0.1:0");
   const Endpoint from = rig.at("127.0.0.1");
   rig.compose("1", from, peer.here());
@@ -330,7 +330,7 @@ TEST_CASE_TEMPLATE("what the kernel refuses is counted and does not keep the res
 }
 
 TEST_CASE_TEMPLATE("sending to a closed port disturbs neither later sends nor receiving", B, EVERY_BACKEND) {
-  Rig rig(B::kKind, {"[::]:0"});
+  Rig rig(B::with(), {"[::]:0"});
   Peer peer("127.0.0.1:0");
   Endpoint closed;
   {
@@ -352,7 +352,7 @@ TEST_CASE_TEMPLATE("sending to a closed port disturbs neither later sends nor re
 
 TEST_CASE_TEMPLATE("what the socket's buffer had no room for is counted as the kernel's drop", B,
                    EVERY_BACKEND) {
-  Rig rig(B::kKind, {"127.0.0.1:0"}, kMinPoolSlots, {.uring_buffers = 64});
+  Rig rig(B::with(), {"127.0.0.1:0"}, kMinPoolSlots);
   const int tiny = 4096;
   REQUIRE(::setsockopt(rig.sockets->shard(0)[0].fd, SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny) == 0);
   Peer peer("127.0.0.1:0");
@@ -370,8 +370,27 @@ TEST_CASE_TEMPLATE("what the socket's buffer had no room for is counted as the k
   CHECK(got > 0);
 }
 
+TEST_CASE_TEMPLATE("a backend made on one thread serves another, and is destroyed after it has ended", B,
+                   EVERY_BACKEND) {
+  Rig rig(B::with());
+  Peer peer("127.0.0.1:0");
+  std::thread shard([&] {
+    for (int i = 0; i < 100;) {
+      rig.backend->receive(rig.rx, far_away(), rig.drops);
+      i += static_cast<int>(rig.rx.size());
+      rig.echo();
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    peer.send(rig.at(), fmt::format("{}", i));
+    CHECK(peer.receive().bytes == fmt::format("{}", i));
+  }
+  shard.join();
+  peer.send(rig.at(), "nobody is there to take this one");
+}
+
 TEST_CASE_TEMPLATE("ports beyond the listening ones are refused in words", B, EVERY_BACKEND) {
-  Rig rig(B::kKind);
+  Rig rig(B::with());
   const auto granted = rig.backend->grant_ports({50'000, 50'100});
   REQUIRE(!granted);
   CHECK(granted.error().message.find("50000-50100") != std::string::npos);

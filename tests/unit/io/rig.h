@@ -112,17 +112,33 @@ class Peer {
 
 inline Micros far_away() { return monotonic_now() + seconds(20); }
 
+struct Setup {
+  Kind kind;
+  BackendOptions options;
+};
+
 struct Mmsg {
-  static constexpr Kind kKind = Kind::mmsg;
+  static Setup with(const BackendOptions& o = {}) { return {Kind::mmsg, o}; }
 };
-struct Uring {
-  static constexpr Kind kKind = Kind::uring;
+/// Where io_uring is forbidden, what `auto` makes of it is tested instead, and it says so.
+template <TaskRun task_run, bool ring_sends>
+struct UringAs {
+  static Setup with(BackendOptions o = {}) {
+    o.uring_task_run = task_run;
+    o.uring_ring_sends = ring_sends;
+    const Resolved r = resolve(Kind::automatic);
+    if (r.kind != Kind::uring) MESSAGE("not io_uring but the fallback is tested: ", r.reason);
+    return {r.kind, o};
+  }
 };
+using Uring = UringAs<TaskRun::coop, true>;
+using UringDefer = UringAs<TaskRun::defer, true>;
+using UringSendmmsg = UringAs<TaskRun::coop, false>;
 
 /// Shard 0 of some listens with one backend.
 struct Rig {
-  explicit Rig(Kind kind, std::vector<std::string_view> listens = {"127.0.0.1:0"}, uint32_t slots = 1024,
-               const BackendOptions& options = {})
+  explicit Rig(const Setup& setup, std::vector<std::string_view> listens = {"127.0.0.1:0"},
+               uint32_t slots = 1024)
       : own(slots) {
     std::vector<Endpoint> endpoints;
     for (const auto l : listens) endpoints.push_back(ep(l));
@@ -130,14 +146,16 @@ struct Rig {
         ListenSockets::open(endpoints, {.shards = 1, .rcvbuf_bytes = 8u << 20, .sndbuf_bytes = 4u << 20});
     REQUIRE_MESSAGE(opened, (opened ? "" : opened.error().message));
     sockets = std::move(*opened);
-    auto made = make_backend(kind, sockets->shard(0), own.pool, options);
+    auto made = make_backend(setup.kind, sockets->shard(0), own.pool, setup.options);
     REQUIRE_MESSAGE(made, (made ? "" : made.error().message));
     backend = std::move(*made);
+    CHECK(backend->name() == name_of(setup.kind));
   }
   ~Rig() {
     for (const Packet& p : rx) own.pool.drop(p.slot);
     CHECK(own.pool.in_flight() == backend->slots_held());
     backend.reset();
+    // A backend that is gone has given everything back.
     CHECK(own.pool.free() == own.pool.capacity());
   }
 
