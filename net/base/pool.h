@@ -53,6 +53,12 @@ class PacketPool {
     if (--refs_[s] == 0) stack_[free_++] = s;
   }
   uint16_t refs(SlotIndex s) const { return refs_[s]; }
+  /// Holders of all slots together; walks the pool, so for tests.
+  uint64_t total_refs() const {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < capacity_; ++i) n += refs_[i];
+    return n;
+  }
 
   /// All kSlotBytes of a slot.
   uint8_t* slot_bytes(SlotIndex s) const { return slots_ + size_t{s} * kSlotBytes; }

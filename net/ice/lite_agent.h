@@ -130,6 +130,12 @@ class LiteAgent {
   bool is_known(const PathAddress& p) const { return find(p) != kNone; }
   bool is_proven(const PathAddress& p) const;
   size_t path_count() const;
+  /// f(const PathAddress&) for every known path.
+  template <class F>
+  void for_each_path(F&& f) const {
+    for (const Path& p : paths_)
+      if (p.used) f(p.at);
+  }
   /// Of the last challenge that was answered on the selected path; 0 us: not measured yet.
   Micros rtt() const { return micros(rtt_us_); }
   /// Address changes, the first selection not counted.
