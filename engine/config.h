@@ -1,0 +1,35 @@
+// What an engine is made of, checked and parsed; sluice_config's C strings end here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "net/base/endpoint.h"
+#include "net/base/units.h"
+#include "net/srtp/cipher.h"
+
+namespace sluice::engine {
+
+/// An error for people, as sluice_error carries it.
+struct Failure {
+  int code = 0;  ///< sluice_code
+  std::string field;
+  std::string message;
+  std::string fix;
+};
+
+struct EngineConfig {
+  uint32_t shards = 1;            ///< 1..kMaxShards
+  uint32_t max_sessions = 4096;   ///< per process, 1..65536
+  uint32_t max_rooms = 1024;      ///< 1..65536
+  uint32_t pool_slots = 0;        ///< packet slots per shard; 0: derived from the other capacities
+  uint32_t backend_slots = 8192;  ///< of them, what the backend keeps armed and in flight
+  Micros echo_delay = millis(500);
+  Micros setup_limit = seconds(30);
+  srtp::Kind srtp = srtp::Kind::automatic;
+  bool busy_poll = false;
+  std::vector<Endpoint> candidates;  ///< for answers, preferred first
+};
+
+}  // namespace sluice::engine

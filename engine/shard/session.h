@@ -1,0 +1,160 @@
+// A session's state on the shard that owns it, apart by how often it is touched. All arrays are indexed by
+// the session's directory index.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "engine/shard/messages.h"
+#include "engine/slow/handshake_messages.h"
+#include "engine/spec.h"
+#include "net/base/drop.h"
+#include "net/base/flat_table.h"
+#include "net/ice/lite_agent.h"
+#include "net/rtcp/twcc_recorder.h"
+#include "net/rtp/meters.h"
+#include "net/rtp/nack_tracker.h"
+#include "net/rtp/receive_stats.h"
+#include "net/rtp/sender_stats.h"
+#include "net/rtp/splice.h"
+
+namespace sluice::engine {
+
+/// What the flow table says of a (remote, local) pair.
+struct FlowValue {
+  enum class Kind : uint8_t {
+    session,    ///< of a session owned here
+    elsewhere,  ///< of a session that shard `owner` owns; packets are handed over
+  };
+  SessionKey key;
+  Kind kind = Kind::session;
+  ShardId owner;
+  uint16_t reserved = 0;
+  uint32_t packets = 0;  ///< wraps
+};
+static_assert(sizeof(FlowValue) <= 28);
+
+enum class Phase : uint8_t { absent, checking, connected };
+
+/// What every packet of a session touches.
+struct alignas(64) SessionHot {
+  uint32_t gen = 0;  ///< 0: no session here
+  Phase phase = Phase::absent;
+  Role role = Role::publish;
+  bool path_settled =
+      false;                ///< `path` is proven and nothing about it is in question (LiteAgent::settled_on)
+  bool srtp_seen = false;   ///< an authentic SRTP or SRTCP packet came
+  bool report_due = false;  ///< something happened since the last published report
+  uint32_t room = UINT32_MAX;
+  uint32_t room_gen = 0;
+  ice::PathAddress path;  ///< the agent's selected one
+  uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
+};
+static_assert(sizeof(SessionHot) == 128);
+
+/// A track that the client sends.
+struct RxTrack {
+  bool used = false;
+  bool transport_cc = false;
+  bool nack = false;
+  uint8_t codec = 0;  ///< 1 + sdp::Codec of the newest packet; 0: none yet
+  uint8_t payloads_n = 0;
+  std::array<PayloadMap, TrackSpec::kMaxPayloads> payloads{};
+  Ssrc ssrc;  ///< current source, once `codec` is not 0
+  uint32_t clock_rate = 0;
+  rtp::ExtMap ext;
+  rtp::ReceiveStats stats;
+  rtp::RateMeter rate;
+  rtp::LevelMeter level;
+  Micros last_rtp;
+  Micros key_frame_asked{INT64_MIN / 2};
+  uint64_t plis = 0;
+
+  /// 1 + sdp::Codec; 0 if the payload type was not negotiated.
+  uint8_t codec_of(uint8_t pt) const {
+    for (size_t i = 0; i < payloads_n; ++i)
+      if (payloads[i].pt == pt) return payloads[i].codec;
+    return 0;
+  }
+};
+
+/// A track that Sluice sends.
+struct TxTrack {
+  bool used = false;
+  uint8_t codec = 0;
+  uint8_t mid_id = 0, level_id = 0, orientation_id = 0;
+  std::array<uint8_t, 16> pt{};  ///< index: codec; 0xff: not negotiated
+  FixedText<16> mid;
+  rtp::Splice splice;
+  rtp::SenderStats stats;
+  rtp::RateMeter rate;
+  rtp::LevelMeter level;
+  uint64_t reported_at_packets = 0;  ///< stats.packets() at the last SR
+  uint64_t nacks = 0;
+  uint64_t plis = 0;
+};
+
+/// What only publishers of video or of transport-wide sequence numbers need; large.
+struct Feedback {
+  rtp::NackTracker<256> nack;
+  rtcp::TwccRecorder twcc;
+};
+
+/// Credentials of one ICE generation of the client.
+struct RemoteCredentials {
+  uint8_t generation = 0;
+  FixedText<256> ufrag;
+  FixedText<256> pwd;
+};
+
+/// Touched at set-up, at hang-up and by timers.
+struct SessionCold {
+  uint32_t ended_gen = 0;  ///< the last session with this index that ended here
+  SessionSpec spec;
+  RemoteCredentials previous;  ///< of the ICE generation before the spec's
+  bool dtls_started = false;
+  bool keys_exported = false;
+  bool alerted = false;  ///< an alert came that could no longer be read: most likely close_notify
+  uint16_t srtp_profile = 0;
+  FixedText<slow::FromHandshake::kMaxLastFlight> last_flight;
+  FixedText<slow::FromHandshake::kMaxCloseNotify> close_notify;
+  Micros last_flight_sent{INT64_MIN / 2};
+  Micros first_check_at, dtls_start_at, dtls_done_at, first_rtp_in_at, first_rtp_out_at;
+  Micros next_report = kNever;  ///< RTCP and statistics
+  Micros next_twcc = kNever;
+  Micros next_nack = kNever;
+  rtp::PublisherClock clock;
+  std::array<uint32_t, kDropCount> drops{};
+};
+
+/// Packets of an echo agent on their way back.
+struct EchoLine {
+  static constexpr uint32_t kCapacity = 256;
+  struct Item {
+    Micros due;
+    SlotIndex slot = kNoSlot;
+    uint16_t offset = 0;
+    uint16_t len = 0;
+  };
+  uint32_t head = 0;
+  uint32_t n = 0;
+  std::array<Item, kCapacity> item{};
+
+  Item& front() { return item[head % kCapacity]; }
+  bool push(const Item& it) {
+    if (n == kCapacity) return false;
+    item[(head + n++) % kCapacity] = it;
+    return true;
+  }
+  void pop() { ++head, --n; }
+};
+
+/// Addresses of a session owned elsewhere whose packets arrive here all the same.
+struct HandedOver {
+  static constexpr size_t kMax = 4;
+  uint32_t gen = 0;
+  uint32_t n = 0;
+  std::array<FlowKey, kMax> flow{};
+};
+
+}  // namespace sluice::engine
