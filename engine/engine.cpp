@@ -1,0 +1,301 @@
+#include "engine/engine.h"
+
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "engine/shard/shard.h"
+#include "engine/sluice.h"
+
+namespace sluice::engine {
+namespace {
+
+constexpr uint8_t kKeyId = 0;
+
+uint32_t derived_pool_slots(const EngineConfig& c) { return c.backend_slots + 8 * c.max_sessions; }
+
+Failure io_failure(std::string field, const io::IoError& e) {
+  return {SLUICE_E_IO, std::move(field), e.message, e.fix};
+}
+
+}  // namespace
+
+Engine::Engine(EngineConfig config, dtls::Context context, crypto::Random random, int64_t unix_offset_us)
+    : config_(std::move(config)),
+      dtls_(std::move(context)),
+      random_(random),
+      directory_(config_.max_sessions),
+      registry_(config_.max_sessions),
+      rooms_(config_.max_rooms),
+      outbox_(config_.shards),
+      unix_offset_us_(unix_offset_us) {}
+
+Engine::~Engine() {
+  crypto::cleanse(route_key_);
+  crypto::cleanse(ice_key_);
+}
+
+std::expected<std::unique_ptr<Engine>, Failure> Engine::make(EngineConfig config, dtls::Context context,
+                                                             crypto::Random random,
+                                                             const MakeBackend& backend, Micros now,
+                                                             int64_t unix_offset_us) {
+  std::unique_ptr<Engine> e(new Engine(std::move(config), std::move(context), random, unix_offset_us));
+  if (auto built = e->build(backend, now); !built) return std::unexpected(built.error());
+  return e;
+}
+
+void Engine::add_keys() {
+  random_.fill(route_key_);
+  random_.fill(ice_key_);
+  keys_ = shard_keys();
+}
+
+ice::ShardKeys Engine::shard_keys() const {
+  ice::ShardKeys keys;
+  keys.add_route_key(kKeyId, route_key_);
+  keys.add_ice_key(kKeyId, ice_key_);
+  return keys;
+}
+
+ShardLimits Engine::limits() const {
+  ShardLimits l;
+  l.sessions = config_.max_sessions;
+  l.rooms = config_.max_rooms;
+  // Four paths of a session's own, and room for addresses whose sessions live on other shards.
+  l.flows = 6 * config_.max_sessions;
+  l.pool_slots = config_.pool_slots != 0 ? config_.pool_slots : derived_pool_slots(config_);
+  return l;
+}
+
+std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros now) {
+  add_keys();
+  LinkSizes sizes;
+  sizes.notices = 4 * config_.max_sessions;
+  links_ = std::make_unique<ShardLinks>(config_.shards, sizes);
+  std::vector<slow::HandshakePort> ports;
+  for (uint32_t s = 0; s < config_.shards; ++s) {
+    const ShardId id{static_cast<uint8_t>(s)};
+    auto cipher = srtp::Cipher::make(config_.srtp);
+    if (!cipher)
+      return std::unexpected(
+          Failure{SLUICE_E_IO, "srtp", cipher.error(), "use --srtp auto, which always works"});
+    shards_.push_back(std::make_unique<Shard>(id, config_.shards, limits(), directory_, links_->ports_of(s),
+                                              shard_keys(), std::move(*cipher), random_, now,
+                                              unix_offset_us_));
+    auto io = backend(id, shards_.back()->pool());
+    if (!io) return std::unexpected(io_failure("io", io.error()));
+    shards_.back()->set_backend(std::move(*io));
+    shards_.back()->set_busy_poll(config_.busy_poll);
+    ports.push_back(
+        {links_->to_handshake[s]->get(), links_->from_handshake[s]->get(), shards_.back()->waker()});
+  }
+  for (const auto& shard : shards_)
+    for (const auto& other : shards_) shard->core().peer_slots.push_back(other->pool().slot_bytes(0));
+  worker_ = std::make_unique<slow::HandshakeWorker>(
+      dtls_, ports, slow::HandshakeLimits{.max_sessions = config_.max_sessions});
+  set_bells({}, {});
+  return {};
+}
+
+void Engine::set_bells(slow::Wake control, slow::Wake worker) {
+  ShardBells bells{control, worker, {}};
+  for (const auto& shard : shards_) bells.peers.push_back(shard->waker());
+  for (const auto& shard : shards_) shard->set_bells(bells);
+}
+
+std::string_view Engine::srtp_name() const { return srtp::name(shards_[0]->core().cipher->kind()); }
+
+void Engine::tell(ShardId shard, const Command& c) { outbox_[shard.v].push_back(c); }
+
+void Engine::tell_all(const Command& c) {
+  for (auto& box : outbox_) box.push_back(c);
+}
+
+void Engine::push_commands() {
+  for (size_t s = 0; s < outbox_.size(); ++s) {
+    bool pushed = false;
+    while (!outbox_[s].empty() && (*links_->commands[s])->try_push(outbox_[s].front())) {
+      outbox_[s].pop_front();
+      pushed = true;
+    }
+    if (pushed) shards_[s]->wake();
+  }
+}
+
+void Engine::emit(Event::Kind kind, const SessionRecord& record, Micros now) {
+  events_.push_back({kind, record.spec.key, record.reason, now});
+}
+
+bool Engine::next_event(Event& out) {
+  if (events_.empty()) return false;
+  out = events_.front();
+  events_.pop_front();
+  return true;
+}
+
+void Engine::poll(Micros now) {
+  for (const SessionKey key : ended_) registry_.erase(key);
+  ended_.clear();
+  for (size_t s = 0; s < shards_.size(); ++s) {
+    Notice n;
+    while ((*links_->notices[s])->try_pop(n)) take_notice(ShardId{static_cast<uint8_t>(s)}, n);
+  }
+  end_overdue(now);
+  push_commands();
+}
+
+void Engine::take_notice(ShardId shard, const Notice& n) {
+  SessionRecord* record = registry_.find(n.session);
+  if (record == nullptr) return;
+  switch (n.kind) {
+    case Notice::Kind::checking:
+      record->shard = shard;
+      record->state = CallState::checking;
+      record->first_check_at = n.time;
+      return emit(Event::Kind::checking, *record, n.time);
+    case Notice::Kind::connected:
+      record->connected_at = n.time;
+      record->state = CallState::connected;
+      emit(Event::Kind::connected, *record, n.time);
+      return on_connected(*record, n.time);
+    case Notice::Kind::moved:
+      return emit(Event::Kind::moved, *record, n.time);
+    case Notice::Kind::closed:
+      return on_closed(*record, record->closing ? record->reason : n.reason, n.time);
+    case Notice::Kind::steer:
+      if (steer_ && steer_(n.remote, n.local, n.owner)) ++totals_.steered;
+      return;
+  }
+}
+
+void Engine::on_connected(SessionRecord& record, Micros now) {
+  if (record.spec.role == Role::agent) return;
+  Room& room = rooms_.at(record.spec.room);
+  if (record.spec.role == Role::play) {
+    ++room.players[record.shard->v];
+    return tell_all(rooms_.command_for(record.spec.room));
+  }
+  if (room.claimant != record.spec.key) return close(record, CloseReason::takeover, now);
+  const SessionKey before = room.publisher;
+  room.publisher = record.spec.key;
+  room.publisher_shard = *record.shard;
+  tell_all(rooms_.command_for(record.spec.room));
+  if (SessionRecord* old = registry_.find(before)) close(*old, CloseReason::takeover, now);
+}
+
+void Engine::on_closed(SessionRecord& record, CloseReason reason, Micros now) {
+  if (record.state == CallState::closed) return;
+  const SessionKey key = record.spec.key;
+  directory_.retire(key);
+  directory_.erase(key);
+  leave_room(record);
+  record.state = CallState::closed;
+  record.reason = reason;
+  ++totals_.closed;
+  ++totals_.closed_by_reason[static_cast<size_t>(reason)];
+  Command forget;
+  forget.kind = Command::Kind::forget;
+  forget.session = key;
+  tell_all(forget);
+  emit(Event::Kind::closed, record, now);
+  ended_.push_back(key);
+}
+
+void Engine::leave_room(SessionRecord& record) {
+  if (record.spec.role == Role::agent) return;
+  const uint32_t index = record.spec.room;
+  Room& room = rooms_.at(index);
+  const SessionKey key = record.spec.key;
+  bool changed = false;
+  if (record.spec.role == Role::play && record.state == CallState::connected) {
+    --room.players[record.shard->v];
+    changed = true;
+  }
+  if (room.publisher == key) room.publisher = {}, changed = true;
+  // A successor that never made it leaves the claim to the publisher that it was to replace.
+  if (room.claimant == key) room.claimant = room.publisher;
+  if (changed) tell_all(rooms_.command_for(index));
+  const uint32_t gen = room.gen;
+  if (!rooms_.release(index)) return;
+  Command closed;
+  closed.kind = Command::Kind::room_closed;
+  closed.room = index;
+  closed.room_gen = gen;
+  tell_all(closed);
+}
+
+void Engine::close(SessionRecord& record, CloseReason reason, Micros now) {
+  if (record.closing || record.state == CallState::closed) return;
+  record.closing = true;
+  record.reason = reason;
+  const auto owner = directory_.retire(record.spec.key);
+  if (!owner) return on_closed(record, reason, now);
+  Command c;
+  c.kind = Command::Kind::close;
+  c.reason = reason;
+  c.session = record.spec.key;
+  tell(*owner, c);
+}
+
+std::expected<void, Failure> Engine::hangup(SessionKey key, CloseReason reason, Micros now) {
+  SessionRecord* record = registry_.find(key);
+  if (record == nullptr || record->state == CallState::closed)
+    return std::unexpected(
+        Failure{SLUICE_E_NOT_FOUND, "session", "there is no such session", "it may have ended already"});
+  close(*record, reason, now);
+  push_commands();
+  return {};
+}
+
+void Engine::drain(Micros deadline, Micros) { drain_at_ = deadline; }
+
+void Engine::end_overdue(Micros now) {
+  for (; !setups_.empty(); setups_.pop_front()) {
+    SessionRecord* record = registry_.find(setups_.front());
+    if (record == nullptr || record->state == CallState::connected) continue;
+    if (record->spec.offered_at + config_.setup_limit > now) break;
+    close(*record, CloseReason::setup_timeout, now);
+  }
+  if (!drain_at_ || drained_) return;
+  if (now >= *drain_at_) registry_.for_each([&](SessionRecord& r) { close(r, CloseReason::drain, now); });
+  if (registry_.live() > ended_.size()) return;
+  drained_ = true;
+  events_.push_back({Event::Kind::drained, {}, CloseReason::drain, now});
+}
+
+EngineTotals Engine::totals() const {
+  EngineTotals t = totals_;
+  registry_.for_each([&](const SessionRecord& r) {
+    if (r.state == CallState::fresh) ++t.fresh;
+    if (r.state == CallState::checking) ++t.checking;
+    if (r.state == CallState::connected) ++t.connected;
+  });
+  return t;
+}
+
+bool Engine::session_report(SessionKey key, SessionReport& out) const {
+  const SessionRecord* record = registry_.find(key);
+  if (record == nullptr) return false;
+  out = SessionReport{};
+  if (record->shard && shards_[record->shard->v]->session_report(key.index, out) && out.key == key)
+    return true;
+  out = SessionReport{};
+  out.key = key;
+  return true;
+}
+
+bool Engine::shard_report(size_t shard, ShardReport& out) const {
+  return shard < shards_.size() && shards_[shard]->report(out);
+}
+
+std::string Engine::describe() const {
+  const Core& core = shards_[0]->core();
+  std::string text = fmt::format(
+      "shards {}, io {}, srtp {}\nper shard {:.1f} MiB of address space, touched as used:\n", shards_.size(),
+      core.backend->name(), srtp_name(), static_cast<double>(core.arena.size()) / (1 << 20));
+  for (const MemoryTerm& t : core.arena.terms())
+    text += fmt::format("  {:<26} {:>12} bytes\n", t.what, t.bytes);
+  return text;
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,160 @@
+// The whole engine without threads: shards, the handshake worker and the control side, joined by rings. A
+// runner gives each shard a thread; the simulator steps them itself.
+#pragma once
+
+#include <deque>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/config.h"
+#include "engine/report.h"
+#include "engine/shard/core.h"
+#include "engine/signal/registry.h"
+#include "engine/signal/rooms.h"
+#include "engine/slow/handshake_worker.h"
+#include "net/crypto/random.h"
+#include "net/dtls/context.h"
+#include "net/ice/shard_keys.h"
+#include "net/io/backend.h"
+#include "net/sdp/answer.h"
+
+namespace sluice::engine {
+
+class Shard;
+struct ShardLinks;
+
+struct AcceptRequest {
+  Role role = Role::publish;
+  std::string_view name;
+  std::string_view offer;
+  bool takeover = false;
+};
+struct Accepted {
+  SessionKey key;
+  uint32_t ice_generation = 0;
+  std::string answer;
+};
+struct Trickled {
+  uint32_t ice_generation = 0;
+  std::string answer;  ///< empty unless ICE was restarted
+};
+
+struct Event {
+  enum class Kind : uint8_t { created, checking, connected, moved, closed, drained };
+  Kind kind = Kind::created;
+  SessionKey session;
+  CloseReason reason = CloseReason::none;
+  Micros time;
+};
+
+struct EngineTotals {
+  uint32_t fresh = 0, checking = 0, connected = 0;
+  uint64_t created = 0, closed = 0, steered = 0;
+  std::array<uint64_t, 8> closed_by_reason{};
+};
+
+/// Control thread, unless a function says otherwise.
+class Engine {
+ public:
+  using MakeBackend =
+      std::function<std::expected<std::unique_ptr<io::Backend>, io::IoError>(ShardId, PacketPool&)>;
+  /// Called for each client address that arrives at another shard than its session's owner; false if steering
+  /// is not to be had.
+  using Steer = std::function<bool(const Endpoint& remote, const Endpoint& local, ShardId owner)>;
+
+  /// What `random` refers to must outlive the engine. `unix_offset`: wall clock minus the monotonic clock, in
+  /// microseconds. Everything that shards will ever use is allocated here.
+  static std::expected<std::unique_ptr<Engine>, Failure> make(EngineConfig config, dtls::Context context,
+                                                              crypto::Random random,
+                                                              const MakeBackend& backend, Micros now,
+                                                              int64_t unix_offset_us);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  std::expected<Accepted, Failure> accept(const AcceptRequest& request, Micros now);
+  /// `generation`: the one that the client names; empty for any.
+  std::expected<Trickled, Failure> trickle(SessionKey key, std::optional<uint32_t> generation,
+                                           std::string_view fragment, Micros now);
+  std::expected<void, Failure> hangup(SessionKey key, CloseReason reason, Micros now);
+  void drain(Micros deadline, Micros now);
+
+  /// Takes what the shards have to say, pushes what they must know, ends what is overdue. At least once a
+  /// second.
+  void poll(Micros now);
+  /// Oldest first; false if there is none.
+  bool next_event(Event& out);
+
+  void set_steer(Steer steer) { steer_ = std::move(steer); }
+  /// Before the first step: how shards wake the control thread and the thread that steps the worker.
+  void set_bells(slow::Wake control, slow::Wake worker);
+
+  // Stepped by threads of their own, or by the simulator.
+  size_t shard_count() const { return shards_.size(); }
+  Shard& shard(size_t i) { return *shards_[i]; }
+  slow::HandshakeWorker& worker() { return *worker_; }
+
+  const EngineConfig& config() const { return config_; }
+  const dtls::Context& dtls() const { return dtls_; }
+  std::string_view srtp_name() const;
+  Registry& sessions() { return registry_; }
+  const Rooms& rooms() const { return rooms_; }
+  EngineTotals totals() const;
+  bool draining() const { return drain_at_.has_value(); }
+  /// The newest report, or the offer's data if no shard has adopted it yet. False: no such session.
+  bool session_report(SessionKey key, SessionReport& out) const;
+  bool shard_report(size_t shard, ShardReport& out) const;
+  /// Capacities in bytes, for people.
+  std::string describe() const;
+
+ private:
+  Engine(EngineConfig config, dtls::Context context, crypto::Random random, int64_t unix_offset_us);
+
+  std::expected<void, Failure> build(const MakeBackend& backend, Micros now);
+  void add_keys();
+  ice::ShardKeys shard_keys() const;
+  ShardLimits limits() const;
+  std::expected<void, Failure> check_room(const AcceptRequest& request) const;
+  std::expected<void, Failure> hold_room(SessionRecord& record, const AcceptRequest& request);
+  void mint(SessionRecord& record, Micros now);
+  sdp::LocalTransport local_transport(const SessionRecord& record) const;
+  void take_notice(ShardId shard, const Notice& n);
+  void on_connected(SessionRecord& record, Micros now);
+  void on_closed(SessionRecord& record, CloseReason reason, Micros now);
+  void close(SessionRecord& record, CloseReason reason, Micros now);
+  void leave_room(SessionRecord& record);
+  void tell(ShardId shard, const Command& c);
+  void tell_all(const Command& c);
+  void push_commands();
+  void end_overdue(Micros now);
+  void emit(Event::Kind kind, const SessionRecord& record, Micros now);
+
+  EngineConfig config_;
+  dtls::Context dtls_;
+  crypto::Random random_;
+  ice::ShardKeys keys_;
+  Directory directory_;
+  Registry registry_;
+  Rooms rooms_;
+  std::unique_ptr<ShardLinks> links_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<slow::HandshakeWorker> worker_;
+  std::vector<std::deque<Command>> outbox_;  ///< per shard; what did not fit in its ring yet
+  std::deque<Event> events_;
+  std::vector<SessionKey> ended_;  ///< closed since the last poll(); their last report is still readable
+  std::deque<SessionKey> setups_;  ///< in order of their deadlines
+  std::optional<Micros> drain_at_;
+  bool drained_ = false;
+  EngineTotals totals_;
+  int64_t unix_offset_us_ = 0;
+  std::array<uint8_t, crypto::AesBlock::kKeyBytes> route_key_{};
+  ice::IceKey ice_key_{};
+  Steer steer_;
+};
+
+}  // namespace sluice::engine
