@@ -1,0 +1,167 @@
+#include "engine/shard/core.h"
+
+#include <cassert>
+
+namespace sluice::engine {
+namespace {
+
+constexpr size_t padded(size_t bytes) { return Arena::round_up(bytes); }
+
+template <class T>
+constexpr size_t array_bytes(size_t n) {
+  return padded(n * sizeof(T));
+}
+
+constexpr size_t kHistoryPerRoom = kAudioHistory + kVideoHistory;
+
+}  // namespace
+
+size_t Core::bytes_for(const ShardLimits& l) {
+  const size_t n = l.sessions;
+  return padded(PacketPool::bytes_for(l.pool_slots)) + padded(FlatTable<FlowValue>::bytes_for(l.flows)) +
+         array_bytes<ice::Admission::Line>(ShardLimits::kAdmissionLines) + array_bytes<TimerWheel::Node>(n) +
+         array_bytes<MemberLists::Chunk>(MemberLists::chunks_for(l.sessions, l.rooms)) +
+         array_bytes<SessionHot>(n) + array_bytes<srtp::Inbound>(n) + array_bytes<srtp::Outbound>(n) +
+         padded(n * 2 * srtp::kMaxContextBytes) + array_bytes<ice::LiteAgent>(n) +
+         array_bytes<RxTrack>(n * kMediaKinds) + array_bytes<TxTrack>(n * kMediaKinds) +
+         array_bytes<Feedback>(n) + array_bytes<SessionCold>(n) + array_bytes<EchoLine>(n) +
+         array_bytes<HandedOver>(n) + array_bytes<RoomLocal>(l.rooms) +
+         array_bytes<rtp::History::Entry>(l.rooms * kHistoryPerRoom) +
+         array_bytes<SeqLocked<SessionReport>>(n);
+}
+
+Core::Core(ShardId id_, uint32_t shards_, const ShardLimits& limits_, Directory& directory_,
+           ShardPorts ports_, ice::ShardKeys keys_, std::unique_ptr<srtp::Cipher> cipher_,
+           crypto::Random seed, Micros now_, int64_t unix_offset)
+    : id(id_),
+      shards(shards_),
+      limits(limits_),
+      now(now_),
+      unix_offset_us(unix_offset),
+      directory(directory_),
+      ports(std::move(ports_)),
+      keys(std::move(keys_)),
+      cipher(std::move(cipher_)),
+      random(seed),
+      arena(bytes_for(limits_)) {
+  const uint32_t n = limits.sessions;
+  pool = PacketPool(arena.take("packet slots", PacketPool::bytes_for(limits.pool_slots)), limits.pool_slots);
+  flows = FlatTable<FlowValue>(arena.take("flow table", FlatTable<FlowValue>::bytes_for(limits.flows)),
+                               limits.flows, random_seed());
+  admission = ice::Admission(
+      arena.take_zeroed<ice::Admission::Line>("admission", ShardLimits::kAdmissionLines), random_seed(), {});
+  wheel = TimerWheel(arena.take_zeroed<TimerWheel::Node>("timers", n), now);
+  members = MemberLists(
+      arena.take_zeroed<MemberLists::Chunk>("room members", MemberLists::chunks_for(n, limits.rooms)));
+  hot = arena.take_zeroed<SessionHot>("sessions, hot", n);
+  inbound = arena.take_zeroed<srtp::Inbound>("SRTP receive state", n);
+  outbound = arena.take_zeroed<srtp::Outbound>("SRTP send state", n);
+  contexts = arena.take("SRTP keys", size_t{n} * 2 * srtp::kMaxContextBytes);
+  agents = arena.take_zeroed<ice::LiteAgent>("ICE agents", n);
+  rx = arena.take_zeroed<RxTrack>("received tracks", n * kMediaKinds);
+  tx_tracks = arena.take_zeroed<TxTrack>("sent tracks", n * kMediaKinds);
+  feedback = arena.take_zeroed<Feedback>("receiver feedback", n);
+  cold = arena.take_zeroed<SessionCold>("sessions, cold", n);
+  echo = arena.take_zeroed<EchoLine>("echo lines", n);
+  handed = arena.take_zeroed<HandedOver>("handed-over flows", n);
+  rooms = arena.take_zeroed<RoomLocal>("rooms", limits.rooms);
+  history_memory =
+      arena.take_zeroed<rtp::History::Entry>("retransmission histories", limits.rooms * kHistoryPerRoom);
+  reports = arena.take_zeroed<SeqLocked<SessionReport>>("published reports", n);
+}
+
+HashSeed Core::random_seed() {
+  const uint64_t k0 = random.view().u64();
+  return {k0, random.view().u64()};
+}
+
+SlotIndex Core::take_slot() {
+  const SlotIndex s = pool.take();
+  if (s == kNoSlot) count(Drop::pool_empty);
+  return s;
+}
+
+void Core::count(Drop why, uint32_t session) {
+  drops.add(why);
+  if (session == kNoSession) return;
+  ++cold[session].drops[static_cast<size_t>(why)];
+  hot[session].report_due = true;
+}
+
+void Core::drop(const Packet& p, Drop why, uint32_t session) {
+  count(why, session);
+  pool.drop(p.slot);
+}
+
+void Core::flush_tx() {
+  if (!tx.empty()) backend->send(tx, drops);
+}
+
+void Core::transmit(const Packet& p) {
+  if (tx.full()) flush_tx();
+  tx.push(p);
+}
+
+void Core::transmit_to(const ice::PathAddress& to, SlotIndex slot, size_t len, uint32_t session) {
+  Packet p;
+  p.slot = slot;
+  p.offset = kHeadroom;
+  p.len = static_cast<uint16_t>(len);
+  p.remote = to.remote;
+  p.local = to.local;
+  p.ifindex = to.ifindex;
+  transmit(p);
+  if (session == kNoSession) return;
+  ++hot[session].tx_packets;
+  hot[session].tx_bytes += len;
+}
+
+void Core::protect(uint32_t session, SlotIndex slot, uint16_t header_len, Bytes payload, bool rtcp) {
+  if (queue.n == ProtectQueue::kCapacity) flush_protect();
+  const size_t i = queue.n++;
+  srtp::TxJob& j = queue.job[i];
+  j = srtp::TxJob{};
+  j.out = &outbound[session];
+  j.dst = pool.slot_bytes(slot) + kHeadroom;
+  j.header_len = header_len;
+  j.payload = payload.data();
+  j.payload_len = static_cast<uint16_t>(payload.size());
+  j.rtcp = rtcp;
+  queue.packet[i].slot = slot;
+  queue.session[i] = session;
+}
+
+void Core::flush_protect() {
+  if (queue.n == 0) return;
+  srtp::protect(*cipher, {queue.job.data(), queue.n});
+  for (size_t i = 0; i < queue.n; ++i) {
+    const uint32_t session = queue.session[i];
+    if (queue.job[i].result != Drop::none) {
+      drop(queue.packet[i], queue.job[i].result, session);
+      continue;
+    }
+    transmit_to(hot[session].path, queue.packet[i].slot, queue.job[i].out_len, session);
+  }
+  queue.n = 0;
+}
+
+void Core::notice(const Notice& n) {
+  // What only informs may be lost; the rest fits by construction: see LinkSizes::notices.
+  const bool optional = n.kind == Notice::Kind::moved || n.kind == Notice::Kind::steer;
+  if (optional && ports.notices->size_approx() > ports.notices->capacity() / 4) return;
+  [[maybe_unused]] const bool pushed = ports.notices->try_push(n);
+  assert(pushed || optional);
+  ++control_bell_due;
+}
+
+bool Core::lend(ShardId to, const PeerMessage& m) {
+  if (!ports.to_peer[to.v]->try_push(m)) {
+    drop(m.packet, Drop::ring_full);
+    return false;
+  }
+  ++slots_lent;
+  peers_to_wake |= uint64_t{1} << to.v;
+  return true;
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,170 @@
+// Everything that one shard owns, and the small operations that every role needs. Roles are functions over a
+// Core; the loop that calls them is engine/shard/shard.h. Owner thread only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/report.h"
+#include "engine/shard/arena.h"
+#include "engine/shard/directory.h"
+#include "engine/shard/links.h"
+#include "engine/shard/member_lists.h"
+#include "engine/shard/room_local.h"
+#include "engine/shard/seqlock.h"
+#include "engine/shard/session.h"
+#include "engine/slow/handshake_worker.h"
+#include "net/base/flat_table.h"
+#include "net/base/pool.h"
+#include "net/base/timer_wheel.h"
+#include "net/crypto/random.h"
+#include "net/ice/admission.h"
+#include "net/ice/shard_keys.h"
+#include "net/io/backend.h"
+#include "net/srtp/srtp.h"
+
+namespace sluice::engine {
+
+/// What a shard is sized by; the sum of its memory terms follows from it.
+struct ShardLimits {
+  uint32_t sessions = 0;
+  uint32_t rooms = 0;
+  uint32_t flows = 0;
+  uint32_t pool_slots = 0;
+  static constexpr uint32_t kAdmissionLines = 4096;
+};
+
+/// Protected in batches: jobs wait here until the batch is full or the role is done.
+struct ProtectQueue {
+  static constexpr size_t kCapacity = 64;
+  size_t n = 0;
+  std::array<srtp::TxJob, kCapacity> job;
+  std::array<Packet, kCapacity> packet;
+  std::array<uint32_t, kCapacity> session;
+};
+
+class Core {
+ public:
+  Core(ShardId id, uint32_t shards, const ShardLimits& limits, Directory& directory, ShardPorts ports,
+       ice::ShardKeys keys, std::unique_ptr<srtp::Cipher> cipher, crypto::Random seed, Micros now,
+       int64_t unix_offset_us);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  static size_t bytes_for(const ShardLimits& limits);
+
+  // Time
+  NtpTime ntp_now() const { return NtpTime::from_unix_us(static_cast<uint64_t>(now.us + unix_offset_us)); }
+  ice::ExpiryUnit expiry_now() const {
+    return ice::expiry_unit(static_cast<uint64_t>(now.us + unix_offset_us) / 1'000'000);
+  }
+
+  // Packets
+  /// kNoSlot, and counted, when the pool is empty.
+  SlotIndex take_slot();
+  /// The packet ends here; `session` (or kNoSession) is charged too.
+  void drop(const Packet& p, Drop why, uint32_t session = kNoSession);
+  void count(Drop why, uint32_t session = kNoSession);
+  void release(const Packet& p) { pool.drop(p.slot); }
+  /// A finished datagram; the slot is the batch's from here on.
+  void transmit(const Packet& p);
+  void flush_tx();
+  /// A datagram of `session` in a fresh slot to `to`, without consulting the agent's limits.
+  void transmit_to(const ice::PathAddress& to, SlotIndex slot, size_t len, uint32_t session);
+
+  /// Queues RTP (or RTCP) whose header stands at kHeadroom of `slot` for protection and sending. `payload`
+  /// must stay where it is until flush_protect().
+  void protect(uint32_t session, SlotIndex slot, uint16_t header_len, Bytes payload, bool rtcp = false);
+  void flush_protect();
+
+  // Sessions
+  static constexpr uint32_t kNoSession = UINT32_MAX;
+  bool owns(SessionKey key) const {
+    return key.index < hot.size() && key.gen != 0 && hot[key.index].gen == key.gen;
+  }
+  SessionKey key_of(uint32_t session) const { return {session, hot[session].gen}; }
+  RxTrack& rx_track(uint32_t session, MediaKind k) {
+    return rx[session * kMediaKinds + static_cast<size_t>(k)];
+  }
+  TxTrack& tx_track(uint32_t session, MediaKind k) {
+    return tx_tracks[session * kMediaKinds + static_cast<size_t>(k)];
+  }
+  std::span<std::byte> context(uint32_t session, bool receiving) {
+    return contexts.subspan((size_t{session} * 2 + (receiving ? 0 : 1)) * srtp::kMaxContextBytes,
+                            srtp::kMaxContextBytes);
+  }
+  /// The session has something to do at `at` or earlier.
+  void wake_at(uint32_t session, Micros at) { wheel.schedule_no_later(session, at); }
+
+  // Talking
+  void notice(const Notice& n);
+  RoomLocal* room_of(uint32_t room, uint32_t gen) {
+    return room < rooms.size() && gen != 0 && rooms[room].gen == gen ? &rooms[room] : nullptr;
+  }
+  /// Lends the packet's slot to another shard; false, and dropped, when its ring is full.
+  bool lend(ShardId to, const PeerMessage& m);
+  /// Bytes of a slot that another shard has lent; to be read only, until the slot is sent home.
+  Bytes lent_payload(uint32_t lender, const Packet& p) const {
+    return {peer_slots[lender] + size_t{p.slot} * kSlotBytes + p.offset, p.len};
+  }
+
+  HashSeed random_seed();
+
+  // Identity
+  const ShardId id;
+  const uint32_t shards;
+  const ShardLimits limits;
+  Micros now;
+  int64_t unix_offset_us;
+  uint64_t control_bell_due = 0;   ///< notices pushed since the bell was rung
+  uint64_t handshakes_pushed = 0;  ///< messages pushed since the worker was woken
+  uint64_t peers_to_wake = 0;      ///< bit per shard
+
+  // Seams
+  Directory& directory;
+  ShardPorts ports;
+  ice::ShardKeys keys;
+  std::unique_ptr<srtp::Cipher> cipher;
+  crypto::StreamRandom random;
+  io::Backend* backend = nullptr;
+  std::vector<const uint8_t*> peer_slots;  ///< first byte of each shard's pool
+
+  // Memory; the arena first, since all the rest lives in it.
+  Arena arena;
+  PacketPool pool;
+  FlatTable<FlowValue> flows;
+  ice::Admission admission;
+  TimerWheel wheel;
+  MemberLists members;
+  std::span<SessionHot> hot;
+  std::span<srtp::Inbound> inbound;
+  std::span<srtp::Outbound> outbound;
+  std::span<std::byte> contexts;
+  std::span<ice::LiteAgent> agents;
+  std::span<RxTrack> rx;
+  std::span<TxTrack> tx_tracks;
+  std::span<Feedback> feedback;
+  std::span<SessionCold> cold;
+  std::span<EchoLine> echo;
+  std::span<HandedOver> handed;
+  std::span<RoomLocal> rooms;
+  std::span<rtp::History::Entry> history_memory;
+  std::span<SeqLocked<SessionReport>> reports;
+
+  // Batches and counters
+  TxBatch tx;
+  ProtectQueue queue;
+  slow::ToHandshake handshake_message;  ///< 2 KiB that need not be on the stack
+  DropCounters drops;
+  uint32_t live_sessions = 0;
+  uint32_t slots_in_history = 0;
+  uint32_t slots_in_echo = 0;
+  uint32_t slots_lent = 0;
+  uint64_t handed_over = 0;
+  uint64_t loops = 0;
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,228 @@
+#include "engine/shard/shard.h"
+
+#include <algorithm>
+#include <bit>
+#include <ctime>
+
+#include "engine/shard/lifecycle.h"
+#include "engine/shard/static_memory.h"
+#include "net/wire/classify.h"
+
+namespace sluice::engine {
+namespace {
+
+constexpr size_t kMessagesPerLoop = 64;
+constexpr Micros kPublishInterval = millis(250);
+
+uint64_t thread_cpu_us() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_nsec) / 1000;
+}
+
+}  // namespace
+
+/// A batch by role.
+struct Shard::Sorted {
+  struct List {
+    size_t n = 0;
+    std::array<Routed, kRxBurst> item;
+    void add(Packet& p, uint32_t session) { item[n++] = {&p, session}; }
+    std::span<const Routed> view() const { return {item.data(), n}; }
+  };
+  List stun, dtls, media;
+};
+
+Shard::Shard(ShardId id, uint32_t shards, const ShardLimits& limits, Directory& directory, ShardPorts ports,
+             ice::ShardKeys keys, std::unique_ptr<srtp::Cipher> cipher, crypto::Random seed, Micros now,
+             int64_t unix_offset_us)
+    : core_(id, shards, limits, directory, std::move(ports), std::move(keys), std::move(cipher), seed, now,
+            unix_offset_us),
+      publish_at_(now) {}
+
+void Shard::set_backend(std::unique_ptr<io::Backend> backend) {
+  backend_ = std::move(backend);
+  core_.backend = backend_.get();
+}
+
+void Shard::run_once() {
+  core_.now = backend_->receive(rx_, wait_until(), core_.drops);
+  asleep_.store(false, std::memory_order_relaxed);
+  ++core_.loops;
+  process(rx_);
+  take_peers();
+  take_home();
+  take_commands();
+  take_handshakes(core_);
+  fire_timers();
+  core_.flush_protect();
+  core_.flush_tx();
+  ring_bells();
+  if (core_.now >= publish_at_) publish();
+}
+
+Micros Shard::wait_until() {
+  if (busy_poll_) return io::kPoll;
+  asleep_.store(true, std::memory_order_relaxed);
+  // Pairs with the fence in wake(): either we see what was pushed, or the pusher sees that we sleep.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (inbox_waits()) return io::kPoll;
+  // A shard that moved packets publishes soon; one that did not has nothing to say.
+  const Micros next = core_.wheel.next_deadline();
+  return publish_at_ == kNever ? next : std::min(next, publish_at_);
+}
+
+bool Shard::inbox_waits() const {
+  const ShardPorts& p = core_.ports;
+  if (p.commands->size_approx() > 0 || p.from_handshake->size_approx() > 0) return true;
+  const auto waits = [](const auto* ring) { return ring->size_approx() > 0; };
+  return std::ranges::any_of(p.from_peer, waits) || std::ranges::any_of(p.home_from_peer, waits);
+}
+
+void Shard::wake() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (asleep_.load(std::memory_order_relaxed)) backend_->wake();
+}
+
+void Shard::process(RxBatch& batch) {
+  if (batch.empty()) return;
+  if (publish_at_ == kNever) publish_at_ = core_.now + kPublishInterval;
+  Sorted sorted;
+  resolve(batch, sorted);
+  stun_batch(core_, sorted.stun.view());
+  dtls_batch(core_, sorted.dtls.view());
+  media_batch(core_, sorted.media.view());
+  batch.clear();
+}
+
+void Shard::resolve(RxBatch& batch, Sorted& out) {
+  using wire::PacketClass;
+  std::array<uint64_t, kRxBurst> hash;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Packet& p = batch[i];
+    p.kind = static_cast<uint8_t>(wire::classify(core_.pool.payload(p)));
+    hash[i] = core_.flows.hash({p.remote, p.local});
+    core_.flows.prefetch(hash[i]);
+  }
+  for (size_t i = 0; i < batch.size(); ++i) core_.flows.prefetch_entry(hash[i]);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Packet& p = batch[i];
+    const auto kind = static_cast<PacketClass>(p.kind);
+    const FlowValue* flow = core_.flows.find({p.remote, p.local}, hash[i]);
+    if (flow != nullptr && flow->kind == FlowValue::Kind::elsewhere) {
+      hand_over(core_, p, flow->key, flow->owner, false);
+      continue;
+    }
+    const uint32_t session = flow != nullptr && core_.owns(flow->key) ? flow->key.index : Core::kNoSession;
+    if (session != Core::kNoSession) __builtin_prefetch(&core_.hot[session]);
+    switch (kind) {
+      case PacketClass::stun:
+        out.stun.add(p, session);
+        break;
+      case PacketClass::dtls:
+        out.dtls.add(p, session);
+        break;
+      case PacketClass::rtp:
+      case PacketClass::rtcp:
+        out.media.add(p, session);
+        break;
+      case PacketClass::runt:
+        core_.drop(p, Drop::runt, session);
+        break;
+      default:
+        core_.drop(p, Drop::unknown_class, session);
+    }
+  }
+}
+
+void Shard::take_peers() {
+  for (uint32_t other = 0; other < core_.shards; ++other) {
+    if (other == core_.id.v) continue;
+    core_.ports.from_peer[other]->for_each(kMessagesPerLoop, [&](const PeerMessage& m) {
+      if (m.kind == PeerMessage::Kind::key_frame || m.kind == PeerMessage::Kind::room_sr)
+        return on_room_message(core_, m, nullptr);
+      Packet p = m.packet;
+      // Copied and sent home at once: the lender's pool never waits for what is done with the packet here.
+      const SlotIndex slot = core_.take_slot();
+      if (slot != kNoSlot) {
+        const Bytes from = core_.lent_payload(other, m.packet);
+        p.slot = slot;
+        p.offset = kHeadroom;
+        std::copy(from.begin(), from.end(), core_.pool.slot_bytes(slot) + kHeadroom);
+      }
+      core_.ports.home_to_peer[other]->try_push(m.packet.slot);
+      core_.peers_to_wake |= uint64_t{1} << other;
+      if (slot == kNoSlot) return;
+      if (m.kind == PeerMessage::Kind::room_rtp) {
+        on_room_message(core_, m, &p);
+        return core_.release(p);
+      }
+      p.rx_time = core_.now;
+      peer_rx_.push(p);
+    });
+    process(peer_rx_);
+  }
+}
+
+void Shard::take_home() {
+  for (SpscRing<SlotIndex>* ring : core_.ports.home_from_peer) {
+    const size_t n = ring->for_each(2 * kMessagesPerLoop, [&](SlotIndex s) { core_.pool.drop(s); });
+    core_.slots_lent -= static_cast<uint32_t>(n);
+  }
+}
+
+void Shard::take_commands() {
+  core_.ports.commands->for_each(kMessagesPerLoop, [&](const Command& m) {
+    switch (m.kind) {
+      case Command::Kind::close:
+        if (core_.owns(m.session)) close(core_, m.session.index, m.reason);
+        return;
+      case Command::Kind::forget:
+        return forget_handed_over(core_, m.session);
+      case Command::Kind::room:
+        return update_room(core_, m);
+      case Command::Kind::room_closed:
+        return close_room(core_, m.room, m.room_gen);
+    }
+  });
+}
+
+void Shard::fire_timers() {
+  std::array<uint32_t, 64> due;
+  const size_t n = core_.wheel.advance(core_.now, due);
+  for (size_t i = 0; i < n; ++i) on_timer(core_, due[i]);
+}
+
+void Shard::ring_bells() {
+  if (core_.control_bell_due > 0) bells_.control();
+  if (core_.handshakes_pushed > 0) bells_.worker();
+  for (uint64_t left = core_.peers_to_wake; left != 0; left &= left - 1)
+    if (const auto i = static_cast<size_t>(std::countr_zero(left)); i < bells_.peers.size())
+      bells_.peers[i]();
+  core_.control_bell_due = core_.handshakes_pushed = core_.peers_to_wake = 0;
+}
+
+void Shard::publish() {
+  ShardReport r;
+  r.at = core_.now;
+  r.loops = core_.loops;
+  r.handed_over = core_.handed_over;
+  r.late_allocations = t_allocation_watch.late;
+  r.cpu_us = thread_cpu_us();
+  r.sessions = core_.live_sessions;
+  r.flows = core_.flows.size();
+  r.pool_capacity = core_.pool.capacity();
+  r.pool_free = core_.pool.free();
+  r.io = backend_->counters();
+  r.drops = core_.drops;
+  report_.store(r);
+  publish_at_ = kNever;
+}
+
+bool Shard::conserves_packets() const {
+  const uint64_t held =
+      uint64_t{backend_->slots_held()} + core_.slots_in_history + core_.slots_in_echo + core_.slots_lent;
+  return core_.pool.total_refs() == held;
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,73 @@
+// The loop: one thread's worth of engine, stepped by a runner or by the simulator.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "engine/role/role.h"
+#include "engine/shard/core.h"
+
+namespace sluice::engine {
+
+/// Bells of the threads that a shard talks to.
+struct ShardBells {
+  slow::Wake control;
+  slow::Wake worker;
+  std::vector<slow::Wake> peers;  ///< index: shard
+};
+
+class Shard {
+ public:
+  Shard(ShardId id, uint32_t shards, const ShardLimits& limits, Directory& directory, ShardPorts ports,
+        ice::ShardKeys keys, std::unique_ptr<srtp::Cipher> cipher, crypto::Random seed, Micros now,
+        int64_t unix_offset_us);
+
+  PacketPool& pool() { return core_.pool; }
+  void set_backend(std::unique_ptr<io::Backend> backend);
+  void set_bells(ShardBells bells) { bells_ = std::move(bells); }
+  void set_busy_poll(bool on) { busy_poll_ = on; }
+
+  /// One turn: a batch in, everything it causes, a batch out. Waits in the kernel if there is nothing to do.
+  void run_once();
+
+  /// Any thread, after pushing to one of this shard's rings: ends its wait. A system call only while it
+  /// sleeps.
+  void wake();
+  slow::Wake waker() {
+    return {[](void* s) { static_cast<Shard*>(s)->wake(); }, this};
+  }
+
+  /// Any thread.
+  bool report(ShardReport& out) const { return report_.load(out); }
+  bool session_report(uint32_t session, SessionReport& out) const { return core_.reports[session].load(out); }
+
+  /// Between turns, for tests: every reference to a slot is one that somebody is known to hold.
+  bool conserves_packets() const;
+  Core& core() { return core_; }
+  const Core& core() const { return core_; }
+
+ private:
+  struct Sorted;
+  void process(RxBatch& batch);
+  void resolve(RxBatch& batch, Sorted& out);
+  void take_commands();
+  void take_peers();
+  void take_home();
+  void fire_timers();
+  void ring_bells();
+  void publish();
+  Micros wait_until();
+  bool inbox_waits() const;
+
+  Core core_;
+  std::unique_ptr<io::Backend> backend_;
+  ShardBells bells_;
+  RxBatch rx_;
+  RxBatch peer_rx_;
+  Micros publish_at_;
+  bool busy_poll_ = false;
+  SeqLocked<ShardReport> report_;
+  alignas(64) std::atomic<bool> asleep_{false};
+};
+
+}  // namespace sluice::engine
