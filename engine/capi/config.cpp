@@ -1,0 +1,121 @@
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "engine/capi/handle.h"
+
+namespace sluice::capi {
+namespace {
+
+using engine::Failure;
+
+Failure invalid(std::string field, std::string message, std::string fix) {
+  return {SLUICE_E_INVALID, std::move(field), std::move(message), std::move(fix)};
+}
+
+std::expected<void, Failure> check_range(const char* field, uint64_t value, uint64_t lo, uint64_t hi) {
+  if (value >= lo && value <= hi) return {};
+  return std::unexpected(
+      invalid(field, fmt::format("{} is out of range", value), fmt::format("use {} to {}", lo, hi)));
+}
+
+std::expected<void, Failure> parse_listen(const sluice_config& c, ParsedConfig& out) {
+  for (size_t i = 0; i < c.listen_count; ++i) {
+    const auto e = parse_endpoint(c.listen[i]);
+    if (!e)
+      return std::unexpected(invalid(fmt::format("listen[{}]", i),
+                                     fmt::format("\"{}\" is no ADDR:PORT", c.listen[i]),
+                                     "write 192.0.2.1:3478 or [2001:db8::1]:3478"));
+    out.listen.push_back(*e);
+  }
+  if (out.listen.empty()) out.listen.push_back({Address{}, 3478});
+  return {};
+}
+
+std::expected<void, Failure> parse_public(const sluice_config& c, ParsedConfig& out) {
+  for (size_t i = 0; i < c.public_address_count; ++i) {
+    const auto a = parse_address(c.public_address[i]);
+    if (!a || a->is_unspecified())
+      return std::unexpected(invalid(fmt::format("public_address[{}]", i),
+                                     fmt::format("\"{}\" is no IP address", c.public_address[i]),
+                                     "write an address that clients can reach, without a port"));
+    out.public_addresses.push_back(*a);
+  }
+  return {};
+}
+
+std::expected<void, Failure> parse_cores_and_shards(const sluice_config& c, ParsedConfig& out) {
+  const auto allowed = engine::allowed_cores();
+  out.cores = allowed;
+  if (c.cores != nullptr && *c.cores != 0) {
+    auto cores = engine::parse_cores(c.cores, allowed);
+    if (!cores)
+      return std::unexpected(
+          invalid("cores", cores.error(), "write a list such as 0,2-3; nproc tells how many there are"));
+    out.cores = std::move(*cores);
+  }
+  out.engine.shards = c.shards != 0 ? c.shards : static_cast<uint32_t>(out.cores.size());
+  return check_range("shards", out.engine.shards, 1, engine::kMaxShards);
+}
+
+srtp::Kind srtp_kind(sluice_srtp s) {
+  switch (s) {
+    case SLUICE_SRTP_IPSEC_MB:
+      return srtp::Kind::ipsec_mb;
+    case SLUICE_SRTP_OPENSSL:
+      return srtp::Kind::openssl;
+    case SLUICE_SRTP_LIBSRTP:
+      return srtp::Kind::libsrtp;
+    case SLUICE_SRTP_AUTO:
+      break;
+  }
+  return srtp::Kind::automatic;
+}
+
+}  // namespace
+
+std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
+  ParsedConfig out;
+  if (auto ok = parse_listen(c, out); !ok) return std::unexpected(ok.error());
+  if (auto ok = parse_public(c, out); !ok) return std::unexpected(ok.error());
+  if (auto ok = parse_cores_and_shards(c, out); !ok) return std::unexpected(ok.error());
+  if (auto ok = check_range("max_sessions", c.max_sessions, 1, 65536); !ok)
+    return std::unexpected(ok.error());
+  if (auto ok = check_range("max_rooms", c.max_rooms, 1, 65536); !ok) return std::unexpected(ok.error());
+  if (auto ok = check_range("echo_delay_ms", c.echo_delay_ms, 0, 2000); !ok)
+    return std::unexpected(ok.error());
+  if ((c.dtls_cert_file == nullptr) != (c.dtls_key_file == nullptr))
+    return std::unexpected(invalid(c.dtls_cert_file == nullptr ? "dtls_cert_file" : "dtls_key_file",
+                                   "a certificate and its key go together", "give both files or neither"));
+  out.engine.max_sessions = c.max_sessions;
+  out.engine.max_rooms = c.max_rooms;
+  out.engine.echo_delay = millis(c.echo_delay_ms);
+  out.engine.busy_poll = c.busy_poll != 0;
+  out.engine.srtp = srtp_kind(c.srtp);
+  out.io = c.io == SLUICE_IO_URING  ? io::Kind::uring
+           : c.io == SLUICE_IO_MMSG ? io::Kind::mmsg
+                                    : io::Kind::automatic;
+  if (c.dtls_cert_file != nullptr) out.cert_file = c.dtls_cert_file, out.key_file = c.dtls_key_file;
+  return out;
+}
+
+void copy_text(char* out, size_t cap, std::string_view text) {
+  const size_t n = std::min(text.size(), cap - 1);
+  std::memcpy(out, text.data(), n);
+  out[n] = 0;
+}
+
+sluice_code report(sluice_error* err, const Failure& f) {
+  const auto code = static_cast<sluice_code>(f.code);
+  if (err == nullptr) return code;
+  sluice_error full{};
+  full.code = code;
+  copy_text(full.field, f.field);
+  copy_text(full.message, f.message);
+  copy_text(full.fix, f.fix);
+  hand_out(err, full);
+  return code;
+}
+
+}  // namespace sluice::capi

@@ -1,0 +1,79 @@
+// What a sluice_engine is.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/runner.h"
+#include "engine/sluice.h"
+#include "net/io/factory.h"
+#include "net/io/socket.h"
+#include "net/io/steer/steer.h"
+
+/// Members in the order in which they are made; threads end first, sockets last.
+struct sluice_engine {
+  sluice::io::ListenSockets sockets;
+  sluice::io::Fd event_fd;
+  std::optional<sluice::io::Steering> steering;
+  std::unique_ptr<sluice::engine::Engine> engine;
+  std::unique_ptr<sluice::engine::Runner> runner;
+  std::vector<int> cores;
+  std::string io_name;
+  std::string notes;  ///< what was switched on or off and why, a line each
+  sluice_log_fn log = nullptr;
+  void* log_user = nullptr;
+
+  void say(int level, const std::string& line) {
+    notes += line + "\n";
+    if (log != nullptr) log(log_user, level, line.c_str());
+  }
+};
+
+namespace sluice::capi {
+
+/// A config whose strings have been read.
+struct ParsedConfig {
+  engine::EngineConfig engine;
+  std::vector<Endpoint> listen;
+  std::vector<Address> public_addresses;
+  std::vector<int> cores;
+  io::Kind io = io::Kind::automatic;
+  std::string cert_file, key_file;
+};
+
+std::expected<ParsedConfig, engine::Failure> parse(const sluice_config& c);
+
+/// CLOCK_MONOTONIC.
+Micros monotonic_now();
+
+/// Copies into a fixed array, cut to fit and zero-terminated.
+void copy_text(char* out, size_t cap, std::string_view text);
+template <size_t N>
+void copy_text(char (&out)[N], std::string_view text) {
+  copy_text(out, N, text);
+}
+
+/// Fills `err` if there is one and returns the code.
+sluice_code report(sluice_error* err, const engine::Failure& f);
+
+/// Copies at most `size` bytes of a struct that an older caller may know only in part; `out->size` is kept.
+template <class T>
+void hand_out(T* out, const T& full) {
+  const size_t size = out->size == 0 || out->size > sizeof(T) ? sizeof(T) : out->size;
+  __builtin_memcpy(static_cast<void*>(out), &full, size);
+  out->size = size;
+}
+/// The reverse: what an older caller does not know keeps the default.
+template <class T>
+T take_in(const T& from, const T& defaults) {
+  T full = defaults;
+  const size_t size = from.size == 0 || from.size > sizeof(T) ? sizeof(T) : from.size;
+  __builtin_memcpy(static_cast<void*>(&full), &from, size);
+  full.size = sizeof(T);
+  return full;
+}
+
+}  // namespace sluice::capi

@@ -1,0 +1,199 @@
+#include <algorithm>
+#include <ctime>
+
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "engine/capi/handle.h"
+#include "engine/shard/shard.h"
+#include "net/crypto/random.h"
+
+using namespace sluice;
+using engine::Failure;
+
+namespace sluice::capi {
+
+Micros monotonic_now() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return Micros{static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000};
+}
+
+namespace {
+
+int64_t unix_now_us() {
+  timespec t{};
+  clock_gettime(CLOCK_REALTIME, &t);
+  return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000;
+}
+
+/// Entries of the steering map: only sessions whose client hashes to another shard than their owner need one.
+constexpr uint32_t kSteeringEntries = 65536;
+
+std::expected<dtls::Context, Failure> make_dtls(const ParsedConfig& c) {
+  auto identity = c.cert_file.empty() ? dtls::Identity::generate(unix_now_us() / 1'000'000)
+                                      : dtls::Identity::load(c.cert_file, c.key_file);
+  if (!identity)
+    return std::unexpected(
+        Failure{SLUICE_E_IO, "dtls_cert_file", identity.error().message, identity.error().fix});
+  auto context = dtls::Context::make(*identity);
+  if (!context)
+    return std::unexpected(Failure{SLUICE_E_IO, "dtls", context.error().message, context.error().fix});
+  return std::move(*context);
+}
+
+void add_unique(std::vector<Endpoint>& list, const Endpoint& e) {
+  if (std::ranges::find(list, e) == list.end()) list.push_back(e);
+}
+
+/// What a wildcard stands for: the host's addresses of the families it serves; loopback only if there is no
+/// other.
+std::vector<Address> host_addresses(const io::ListenSockets& sockets) {
+  std::vector<Address> addresses, loopback;
+  const auto local = io::local_addresses();
+  if (!local) return {Address::v4(127, 0, 0, 1)};
+  for (const io::LocalAddress& a : *local) {
+    if (a.addr.is_v4() ? !sockets.serves_ipv4() : !sockets.serves_ipv6()) continue;
+    (a.loopback ? loopback : addresses).push_back(a.addr);
+  }
+  return addresses.empty() ? loopback : addresses;
+}
+
+std::vector<Endpoint> candidates(const ParsedConfig& c, const io::ListenSockets& sockets) {
+  std::vector<Endpoint> out;
+  const std::vector<Address> host = c.public_addresses.empty() ? host_addresses(sockets) : c.public_addresses;
+  for (const Endpoint& e : sockets.bound()) {
+    if (!e.addr.is_unspecified() && c.public_addresses.empty()) {
+      add_unique(out, e);
+      continue;
+    }
+    for (const Address& a : host) add_unique(out, {a, e.port});
+  }
+  return out;
+}
+
+std::expected<void, Failure> open_sockets(const ParsedConfig& c, sluice_engine& e) {
+  io::SocketOptions options;
+  options.shards = c.engine.shards;
+  auto sockets = io::ListenSockets::open(c.listen, options);
+  if (!sockets)
+    return std::unexpected(Failure{SLUICE_E_IO, "listen", sockets.error().message, sockets.error().fix});
+  e.sockets = std::move(*sockets);
+  for (const std::string& note : e.sockets.notes()) e.say(1, note);
+  e.event_fd = io::Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!e.event_fd)
+    return std::unexpected(
+        Failure{SLUICE_E_IO, "", "no eventfd is to be had", "raise the limit of open files"});
+  return {};
+}
+
+std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
+  auto dtls = make_dtls(c);
+  if (!dtls) return std::unexpected(dtls.error());
+  c.engine.candidates = candidates(c, e.sockets);
+  const io::Resolved io = io::resolve(c.io);
+  e.say(1, io.reason);
+  e.io_name = io::name_of(io.kind);
+  const auto backend = [&](ShardId id, PacketPool& pool) {
+    return io::make_backend(io.kind, e.sockets.shard(id.v), pool);
+  };
+  const Micros now = monotonic_now();
+  auto made = engine::Engine::make(c.engine, std::move(*dtls), crypto::system_random(), backend, now,
+                                   unix_now_us() - now.us);
+  if (!made) return std::unexpected(made.error());
+  e.engine = std::move(*made);
+  e.say(1, fmt::format("srtp: {}", e.engine->srtp_name()));
+  return {};
+}
+
+/// One shard needs no steering; several do without it by handing packets over, at the price of a ring hop.
+void attach_steering(sluice_engine& e) {
+  if (e.engine->shard_count() < 2) return;
+  auto steering = io::Steering::attach(e.sockets, kSteeringEntries);
+  if (!steering) {
+    e.say(1, fmt::format("steering: off, moved clients cost a hop between shards ({})",
+                         steering.error().message));
+    return;
+  }
+  e.steering = std::move(*steering);
+  e.say(1, "steering: on (eBPF)");
+  e.engine->set_steer([raw = &e](const Endpoint& remote, const Endpoint& local, ShardId owner) {
+    return raw->steering->set(remote, local.port, owner);
+  });
+}
+
+void ring(void* fd) {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(static_cast<io::Fd*>(fd)->get(), &one, sizeof one);
+}
+
+std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e) {
+  auto parsed = parse(config);
+  if (!parsed) return std::unexpected(parsed.error());
+  e.cores = parsed->cores;
+  if (auto ok = open_sockets(*parsed, e); !ok) return ok;
+  if (auto ok = make_engine(*parsed, e); !ok) return ok;
+  attach_steering(e);
+  auto runner = engine::Runner::start(*e.engine, e.cores, {&ring, &e.event_fd});
+  if (!runner) return std::unexpected(Failure{SLUICE_E_IO, "", runner.error(), "raise the limit of threads"});
+  e.runner = std::move(*runner);
+  return {};
+}
+
+}  // namespace
+}  // namespace sluice::capi
+
+extern "C" {
+
+const char* sluice_version(void) { return "0.1.0"; }
+
+void sluice_config_init(sluice_config* config) {
+  *config = sluice_config{};
+  config->size = sizeof *config;
+  config->max_sessions = 4096;
+  config->max_rooms = 1024;
+  config->echo_delay_ms = 500;
+}
+
+sluice_code sluice_open(const sluice_config* config, sluice_engine** out, sluice_error* err) {
+  *out = nullptr;
+  sluice_config defaults;
+  sluice_config_init(&defaults);
+  const sluice_config full = capi::take_in(*config, defaults);
+  auto e = std::make_unique<sluice_engine>();
+  e->log = full.log;
+  e->log_user = full.log_user;
+  try {
+    if (auto ok = capi::open(full, *e); !ok) return capi::report(err, ok.error());
+  } catch (const std::exception& x) {
+    return capi::report(err, {SLUICE_E_IO, "", x.what(), "free some memory, or lower max-sessions"});
+  }
+  *out = e.release();
+  return SLUICE_OK;
+}
+
+void sluice_close(sluice_engine* e) {
+  if (e == nullptr) return;
+  e->runner.reset();
+  delete e;
+}
+
+size_t sluice_listening(const sluice_engine* e, char (*out)[56], size_t cap) {
+  const auto bound = e->sockets.bound();
+  for (size_t i = 0; i < bound.size() && i < cap; ++i) {
+    EndpointText text;
+    capi::copy_text(out[i], format(bound[i], text));
+  }
+  return bound.size();
+}
+
+size_t sluice_describe(const sluice_engine* e, char* out, size_t cap) {
+  const std::string text = e->engine->describe() + e->notes;
+  if (cap > 0) capi::copy_text(out, cap, text);
+  return text.size();
+}
+
+int sluice_event_fd(const sluice_engine* e) { return e->event_fd.get(); }
+
+}  // extern "C"

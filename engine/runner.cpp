@@ -1,0 +1,97 @@
+#include "engine/runner.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include "engine/shard/shard.h"
+#include "engine/shard/static_memory.h"
+
+namespace sluice::engine {
+namespace {
+
+void pin(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<size_t>(core), &set);
+  // A container may refuse; the shard then runs wherever the kernel puts it.
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+bool parse_int(std::string_view s, int& out) {
+  const auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), out);
+  return ec == std::errc{} && end == s.data() + s.size() && !s.empty();
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Runner>, std::string> Runner::start(Engine& engine,
+                                                                  const std::vector<int>& cores,
+                                                                  slow::Wake control) {
+  std::unique_ptr<Runner> r(new Runner(engine));
+  auto handshakes = slow::HandshakeThread::start(engine.worker());
+  if (!handshakes) return std::unexpected(handshakes.error());
+  r->handshakes_ = std::move(*handshakes);
+  engine.set_bells(control, r->handshakes_->waker());
+  for (size_t i = 0; i < engine.shard_count(); ++i)
+    r->threads_.emplace_back([raw = r.get(), i, core = cores[i % cores.size()]] { raw->run_shard(i, core); });
+  return r;
+}
+
+Runner::~Runner() {
+  stop_.store(true, std::memory_order_release);
+  for (size_t i = 0; i < threads_.size(); ++i) engine_.shard(i).wake();
+  for (std::thread& t : threads_) t.join();
+  // Shards ring the worker's bell, so it goes last.
+  handshakes_.reset();
+}
+
+void Runner::run_shard(size_t i, int core) {
+  pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
+  pin(core);
+  Shard& shard = engine_.shard(i);
+  // The first turn may still open what must be opened on this very thread (io_uring).
+  shard.run_once();
+  const ForbidAllocation forbid;
+  while (!stop_.load(std::memory_order_acquire)) shard.run_once();
+}
+
+std::vector<int> allowed_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int i = 0; i < CPU_SETSIZE; ++i)
+      if (CPU_ISSET(static_cast<size_t>(i), &set)) cores.push_back(i);
+  if (cores.empty()) cores.push_back(0);
+  return cores;
+}
+
+std::expected<std::vector<int>, std::string> parse_cores(std::string_view text,
+                                                         const std::vector<int>& allowed) {
+  std::vector<int> out;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    const std::string_view part = text.substr(0, comma);
+    const size_t dash = part.find('-');
+    int lo = 0, hi = 0;
+    if (!parse_int(part.substr(0, dash), lo))
+      return std::unexpected(fmt::format("\"{}\" is no core or range", part));
+    hi = lo;
+    if (dash != std::string_view::npos && (!parse_int(part.substr(dash + 1), hi) || hi < lo))
+      return std::unexpected(fmt::format("\"{}\" is no range of cores", part));
+    for (int core = lo; core <= hi; ++core) {
+      if (std::ranges::find(allowed, core) == allowed.end())
+        return std::unexpected(fmt::format("core {} is not one this process may use", core));
+      if (std::ranges::find(out, core) == out.end()) out.push_back(core);
+    }
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  if (out.empty()) return std::unexpected(std::string("the list is empty"));
+  return out;
+}
+
+}  // namespace sluice::engine
