@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -23,6 +25,12 @@ inline View only(Bytes datagram) {
   REQUIRE(!reader.next(more));
   REQUIRE(reader.ok());
   return v;
+}
+
+/// Of bytes that nobody else keeps.
+inline View only(Packet&& datagram) {
+  static std::list<Packet> kept;
+  return only(Bytes(kept.emplace_back(std::move(datagram))));
 }
 
 /// Fits every size that is too short by writing to each.
