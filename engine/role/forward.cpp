@@ -12,8 +12,6 @@
 namespace sluice::engine {
 namespace {
 
-/// Between two key frame requests to one publisher: players that join together share one key frame.
-constexpr Micros kKeyFrameInterval = millis(500);
 /// Slots that histories leave alone, as a share of the pool: what is on its way comes first.
 constexpr uint32_t kHistoryReserve = 4;
 
@@ -159,6 +157,8 @@ void join_room(Core& c, uint32_t session) {
 
 void update_room(Core& c, const Command& command) {
   RoomLocal& room = c.rooms[command.room];
+  // A player may have joined the next generation while this was on its way.
+  if (static_cast<int32_t>(command.room_gen - room.gen) < 0) return;
   if (room.gen != command.room_gen) {
     close_room(c, command.room, room.gen);
     room.gen = command.room_gen;
@@ -226,7 +226,12 @@ void ask_key_frame(Core& c, RoomLocal& room, uint32_t room_index) {
 
 void send_pli(Core& c, uint32_t publisher) {
   RxTrack& t = c.rx_track(publisher, MediaKind::video);
-  if (!t.used || t.codec == 0 || c.now - t.key_frame_asked < kKeyFrameInterval) return;
+  if (!t.used) return;
+  t.key_frame_wanted = true;
+  // Before its first packet nothing is known that could be asked for; on_rtp() comes back.
+  if (t.codec == 0) return;
+  if (c.now < t.key_frame_due()) return c.wake_at(publisher, t.key_frame_due());
+  t.key_frame_wanted = false;
   t.key_frame_asked = c.now;
   ++t.plis;
   const SlotIndex slot = c.take_slot();

@@ -97,6 +97,7 @@ void on_rtp(Core& c, uint32_t session, const Packet& p) {
   note_feedback(c, session, at.media, t, *header, ext);
   if (c.cold[session].first_rtp_in_at.us == 0) c.cold[session].first_rtp_in_at = c.now;
   arm_reports(c, session);
+  if (t.key_frame_wanted && at.media == MediaKind::video) send_pli(c, session);
   dispatch(c, session, at, *header, p);
 }
 

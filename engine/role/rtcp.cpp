@@ -179,6 +179,7 @@ void send_due_feedback(Core& c, uint32_t session) {
   const SessionCold& cold = c.cold[session];
   if (c.now >= cold.next_twcc) send_twcc(c, session);
   if (c.now >= cold.next_nack) send_nacks(c, session);
+  if (c.now >= c.rx_track(session, MediaKind::video).key_frame_due()) send_pli(c, session);
 }
 
 }  // namespace sluice::engine

@@ -37,14 +37,11 @@ void open_tracks(Core& c, uint32_t session, const SessionSpec& spec) {
   }
 }
 
-void forget_flows(Core& c, uint32_t session) {
-  const ice::LiteAgent& agent = c.agents[session];
-  // The agent knows its paths but lists them only when it forgets them; an ICE restart that never comes does
-  // that.
-  ice::Actions all;
-  agent.for_each_path([&](const ice::PathAddress& p) { all.forgotten[all.forgotten_count++] = p; });
-  for (size_t i = 0; i < all.forgotten_count; ++i)
-    c.flows.erase({all.forgotten[i].remote, all.forgotten[i].local});
+/// A client may have given the address to another session since.
+void forget_flow(Core& c, uint32_t session, const ice::PathAddress& path) {
+  const FlowKey key{path.remote, path.local};
+  const FlowValue* v = c.flows.find(key);
+  if (v != nullptr && v->key == c.key_of(session)) c.flows.erase(key);
 }
 
 const RemoteCredentials* credentials_of(const SessionCold& cold, uint8_t generation,
@@ -112,6 +109,7 @@ void say_goodbye(Core& c, uint32_t session) {
 void schedule(Core& c, uint32_t session) {
   const SessionCold& cold = c.cold[session];
   Micros at = std::min({c.agents[session].deadline(), cold.next_report, cold.next_twcc, cold.next_nack});
+  at = std::min(at, c.rx_track(session, MediaKind::video).key_frame_due());
   if (c.echo[session].n > 0) at = std::min(at, c.echo[session].front().due);
   c.wheel.schedule(session, at);
 }
@@ -153,7 +151,7 @@ bool remember_flow(Core& c, uint32_t session, const ice::PathAddress& path) {
 
 void apply(Core& c, uint32_t session, const ice::Actions& a) {
   SessionHot& h = c.hot[session];
-  for (size_t i = 0; i < a.forgotten_count; ++i) c.flows.erase({a.forgotten[i].remote, a.forgotten[i].local});
+  for (size_t i = 0; i < a.forgotten_count; ++i) forget_flow(c, session, a.forgotten[i]);
   for (size_t i = 0; i < a.challenge_count; ++i) send_challenge(c, session, a.challenges[i]);
   if (a.consent_lost)
     return close(c, session, c.cold[session].alerted ? CloseReason::peer : CloseReason::consent);
@@ -201,7 +199,7 @@ void close(Core& c, uint32_t session, CloseReason reason) {
   }
   leave_room(c, session);
   drop_echo(c, session);
-  forget_flows(c, session);
+  c.agents[session].for_each_path([&](const ice::PathAddress& p) { forget_flow(c, session, p); });
   c.wheel.cancel(session);
   publish_report(c, session, reason);
   c.inbound[session].close(*c.cipher);
@@ -227,6 +225,7 @@ void on_timer(Core& c, uint32_t session) {
     send_due_feedback(c, session);
     send_due_reports(c, session);
   }
+  if (h.report_due) publish_report(c, session);
   schedule(c, session);
 }
 

@@ -44,7 +44,7 @@ struct alignas(64) SessionHot {
   bool path_settled =
       false;                ///< `path` is proven and nothing about it is in question (LiteAgent::settled_on)
   bool srtp_seen = false;   ///< an authentic SRTP or SRTCP packet came
-  bool report_due = false;  ///< something happened since the last published report
+  bool report_due = false;  ///< drops were counted since the last published report
   uint32_t room = UINT32_MAX;
   uint32_t room_gen = 0;
   ice::PathAddress path;  ///< the agent's selected one
@@ -67,9 +67,16 @@ struct RxTrack {
   rtp::RateMeter rate;
   rtp::LevelMeter level;
   Micros last_rtp;
+  bool key_frame_wanted = false;  ///< asked for by a player, not yet of the client
   Micros key_frame_asked{INT64_MIN / 2};
   uint64_t plis = 0;
 
+  /// Players that join together share one key frame.
+  static constexpr Micros kKeyFrameInterval = millis(500);
+  /// When the client is to be asked for a key frame; kNever if nobody wants one.
+  Micros key_frame_due() const {
+    return key_frame_wanted && codec != 0 ? key_frame_asked + kKeyFrameInterval : kNever;
+  }
   /// 1 + sdp::Codec; 0 if the payload type was not negotiated.
   uint8_t codec_of(uint8_t pt) const {
     for (size_t i = 0; i < payloads_n; ++i)
