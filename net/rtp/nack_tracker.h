@@ -32,6 +32,7 @@ class NackTracker {
   /// Every packet that arrived, in order of arrival, retransmitted ones too (under their original number).
   /// True if it had been missing.
   bool on_packet(SeqNo seq, Micros now) {
+    latest_ = std::max(latest_, now);
     if (!started_) {
       started_ = true, highest_ = seq;
       return false;
@@ -49,7 +50,7 @@ class NackTracker {
     for (int i = 1; i <= ahead; ++i) {
       const SeqNo at = highest_ + i;
       if (clear(at - static_cast<int>(kWindow))) give_up_one();
-      if (i < ahead) miss(at, now);
+      if (i < ahead) miss(at);
     }
     highest_ = seq;
     return false;
@@ -58,14 +59,16 @@ class NackTracker {
   /// Writes the numbers to ask for now, oldest first, and notes that they were asked for; returns how many.
   /// What does not fit is due at the next call. `rtt`: 0 if unknown.
   size_t take_due(Micros now, Micros rtt, std::span<SeqNo> out) {
+    latest_ = std::max(latest_, now);
     size_t n = 0;
     for_each_missing([&](SeqNo seq, Entry& e) {
-      if (now - e.since >= config_.give_up || (e.requests >= config_.max_requests && now >= due(e, rtt))) {
+      if (now - full(e.since) >= config_.give_up ||
+          (e.requests >= config_.max_requests && now >= due(e, rtt))) {
         clear(seq);
         give_up_one();
       } else if (n < out.size() && now >= due(e, rtt)) {
         out[n++] = seq;
-        e.last = now;
+        e.last = short_of(latest_);
         ++e.requests;
         ++requested_;
       }
@@ -76,7 +79,8 @@ class NackTracker {
   /// When take_due() will next have something to do; kNever if nothing is missing.
   Micros next_deadline(Micros rtt) {
     Micros at = kNever;
-    for_each_missing([&](SeqNo, Entry& e) { at = std::min({at, due(e, rtt), e.since + config_.give_up}); });
+    for_each_missing(
+        [&](SeqNo, Entry& e) { at = std::min({at, due(e, rtt), full(e.since) + config_.give_up}); });
     return at;
   }
 
@@ -101,19 +105,23 @@ class NackTracker {
   }
 
  private:
+  /// Times are the low 32 bits of microseconds, up to 71 minutes before latest_: half the memory.
   struct Entry {
-    Micros since;  ///< when the gap was seen
-    Micros last;   ///< last request
+    uint32_t since = 0;  ///< when the gap was seen
+    uint32_t last = 0;   ///< last request
     uint8_t requests = 0;
   };
 
   static size_t slot(SeqNo s) { return s.v % kWindow; }
   Micros due(const Entry& e, Micros rtt) const {
-    return e.requests == 0 ? e.since + config_.reorder_wait : e.last + std::max(rtt, config_.min_interval);
+    return e.requests == 0 ? full(e.since) + config_.reorder_wait
+                           : full(e.last) + std::max(rtt, config_.min_interval);
   }
-  void miss(SeqNo seq, Micros now) {
+  static uint32_t short_of(Micros t) { return static_cast<uint32_t>(t.us); }
+  Micros full(uint32_t low) const { return latest_ - Micros{int64_t{short_of(latest_) - low}}; }
+  void miss(SeqNo seq) {
     missing_[slot(seq) / 64] |= uint64_t{1} << (slot(seq) % 64);
-    entries_[slot(seq)] = {now, {}, 0};
+    entries_[slot(seq)] = {short_of(latest_), 0, 0};
   }
   /// `seq` not after highest_. False if it was not missing.
   bool clear(SeqNo seq) {
@@ -149,6 +157,7 @@ class NackTracker {
   bool started_ = false;
   bool key_frame_needed_ = false;
   SeqNo highest_;
+  Micros latest_;
   uint64_t requested_ = 0;
   uint64_t given_up_ = 0;
   std::array<uint64_t, kWindow / 64> missing_{};

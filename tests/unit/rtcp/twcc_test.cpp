@@ -73,6 +73,22 @@ TEST_CASE("missing chunks, missing deltas, the reserved symbol and no status at 
   CHECK(statuses(*parse_twcc(only(p)))[0].arrival_ticks == -256 + 7);
 }
 
+TEST_CASE("a message that Chromium sent in a call, padded by one byte") {
+  const Packet p{0xaf, 0xcd, 0,    7, 0,    0, 0,    1,    0xdd, 0x58, 0x6e, 0xb6, 0, 1, 0,    9,
+                 0x5e, 0x91, 0x10, 0, 0x20, 9, 0x1c, 0x0c, 0x2c, 0x38, 0,    4,    0, 8, 0x18, 1};
+  const auto t = parse_twcc(only(p));
+  REQUIRE(t);
+  CHECK(t->media.v == 0xdd586eb6);
+  CHECK(t->reference_time == 6'197'520);
+  std::vector<int64_t> arrivals;
+  for (const TwccStatus& s : statuses(*t)) {
+    CHECK(s.received);
+    arrivals.push_back(s.arrival_ticks - int64_t{6'197'520} * 256);
+  }
+  // 7, 3, 11, 14, 0, 1, 0, 2 and 6 ms after each other.
+  CHECK(arrivals == std::vector<int64_t>{28, 40, 84, 140, 140, 144, 144, 152, 176});
+}
+
 TEST_CASE("one packet received in time takes 24 bytes") {
   const std::array<int64_t, 1> arrivals{1'000};
   Packet p(100);
