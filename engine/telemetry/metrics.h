@@ -33,8 +33,10 @@ class SetupTimes {
   SetupTimes(const SetupTimes&) = delete;
   SetupTimes& operator=(const SetupTimes&) = delete;
 
-  /// Once per session, when it is over or its first packet came: phases that were not reached are left out.
+  /// As often as you like; each phase of a session counts once, when it has been reached.
   void observe(const sluice_session_stats& stats);
+  /// The session is over: its last statistics were observed.
+  void forget(sluice_session session);
   std::vector<prometheus::MetricFamily> collect() const;
 
  private:

@@ -62,6 +62,10 @@ struct Problem {
 
 std::string_view reason_phrase(unsigned status);
 Response problem(const Problem& p);
+/// The head as it goes on the wire. `length`: of the body, which follows separately; nullopt: until the
+/// connection ends. A status that has no body gets no length (RFC 9112 §6.3). Control characters end a
+/// header's value.
+std::string serialize_head(const Response& response, std::optional<size_t> length, bool keep_alive);
 Response json_response(std::string body, unsigned status = 200);
 
 }  // namespace sluice::http

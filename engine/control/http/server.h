@@ -1,4 +1,4 @@
-// HTTP/1.1 and HTTPS on the control thread, by Boost.Beast; the only part of engine/ that includes it.
+// HTTP/1.1 and HTTPS on the control thread, by Boost.Beast, which only connection.cpp includes.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +30,7 @@ class Server {
   struct Hooks {
     std::function<void(int)> on_signal;                 ///< SIGTERM or SIGINT
     std::function<void(const sluice_event&)> on_event;  ///< after Service::on_engine_event
+    std::function<void()> on_tick;                      ///< twice a second
   };
 
   /// `engine` and `service` outlive the server. The error is one sentence: port in use, certificate

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/control/http/message.h"
 #include "engine/control/http/target.h"
@@ -20,10 +22,13 @@ Response v1_shards(sluice_engine* engine);
 Response v1_engine(sluice_engine* engine);
 Response v1_openapi();
 
+/// "connected", "closed", ...
+std::string_view event_name(sluice_event_type type);
 /// `now_us`: CLOCK_MONOTONIC.
 std::string session_json(const sluice_session_stats& stats, int64_t now_us);
 std::string shard_json(const sluice_shard_stats& stats);
-std::string engine_json(const sluice_engine_stats& stats);
+/// `udp`: what sluice_listening() says.
+std::string engine_json(const sluice_engine_stats& stats, const std::vector<std::string>& udp);
 std::string room_json(const sluice_room_stats& stats);
 /// `stats` may be null: the session's figures are gone already.
 std::string event_json(const sluice_event& event, const sluice_session_stats* stats);

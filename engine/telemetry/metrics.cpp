@@ -1,0 +1,250 @@
+#include "engine/telemetry/metrics.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <unordered_map>
+
+#include <prometheus/histogram.h>
+#include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace sluice::telemetry {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+ClientMetric metric(MetricType type, double value, Labels labels = {}) {
+  ClientMetric m;
+  m.label = std::move(labels);
+  if (type == MetricType::Counter)
+    m.counter.value = value;
+  else
+    m.gauge.value = value;
+  return m;
+}
+
+MetricFamily family(std::string name, std::string help, MetricType type) {
+  return {std::move(name), std::move(help), type, {}};
+}
+
+/// A family with one series and no labels.
+MetricFamily single(std::string name, std::string help, MetricType type, double value) {
+  MetricFamily f = family(std::move(name), std::move(help), type);
+  f.metric.push_back(metric(type, value));
+  return f;
+}
+
+struct ShardMetric {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*value)(const sluice_shard_stats&);
+};
+
+#define SLUICE_SHARD_FIELD(field) [](const sluice_shard_stats& s) { return static_cast<double>(s.field); }
+constexpr ShardMetric kShardMetrics[] = {
+    {"sluice_rx_packets_total", "UDP datagrams received", MetricType::Counter,
+     SLUICE_SHARD_FIELD(rx_packets)},
+    {"sluice_rx_bytes_total", "UDP payload bytes received", MetricType::Counter,
+     SLUICE_SHARD_FIELD(rx_bytes)},
+    {"sluice_tx_packets_total", "UDP datagrams sent", MetricType::Counter, SLUICE_SHARD_FIELD(tx_packets)},
+    {"sluice_tx_bytes_total", "UDP payload bytes sent", MetricType::Counter, SLUICE_SHARD_FIELD(tx_bytes)},
+    {"sluice_rx_calls_total", "Receive calls into the kernel", MetricType::Counter,
+     SLUICE_SHARD_FIELD(rx_calls)},
+    {"sluice_tx_calls_total", "Send calls into the kernel", MetricType::Counter,
+     SLUICE_SHARD_FIELD(tx_calls)},
+    {"sluice_rx_no_buffers_total", "Receives that found no free buffer", MetricType::Counter,
+     SLUICE_SHARD_FIELD(rx_no_buffers)},
+    {"sluice_rx_rearmed_total", "Receives that had to be armed again", MetricType::Counter,
+     SLUICE_SHARD_FIELD(rx_rearmed)},
+    {"sluice_kernel_drops_total", "Datagrams that the kernel dropped for want of socket memory",
+     MetricType::Counter, SLUICE_SHARD_FIELD(kernel_drops)},
+    {"sluice_shard_sleeps_total", "Times that the shard had nothing to do and slept", MetricType::Counter,
+     SLUICE_SHARD_FIELD(sleeps)},
+    {"sluice_shard_loops_total", "Rounds of the shard's loop", MetricType::Counter,
+     SLUICE_SHARD_FIELD(loops)},
+    {"sluice_handed_over_total", "Packets given to the shard that owns the session", MetricType::Counter,
+     SLUICE_SHARD_FIELD(handed_over)},
+    {"sluice_steered_total", "Entries made in the kernel's steering map", MetricType::Counter,
+     SLUICE_SHARD_FIELD(steered)},
+    {"sluice_shard_cpu_seconds_total", "CPU time of the shard's thread", MetricType::Counter,
+     [](const sluice_shard_stats& s) { return static_cast<double>(s.cpu_us) / 1e6; }},
+    {"sluice_late_allocations_total", "Allocations on the shard's thread after start; 0, or a defect",
+     MetricType::Counter, SLUICE_SHARD_FIELD(late_allocations)},
+    {"sluice_shard_sessions", "Sessions that the shard owns", MetricType::Gauge,
+     SLUICE_SHARD_FIELD(sessions)},
+    {"sluice_shard_flows", "Client addresses that the shard knows", MetricType::Gauge,
+     SLUICE_SHARD_FIELD(flows)},
+    {"sluice_pool_slots", "Packet slots of the shard's pool", MetricType::Gauge,
+     SLUICE_SHARD_FIELD(pool_capacity)},
+    {"sluice_pool_free_slots", "Packet slots that are free", MetricType::Gauge,
+     SLUICE_SHARD_FIELD(pool_free)},
+};
+#undef SLUICE_SHARD_FIELD
+
+void add_shards(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
+  for (const ShardMetric& m : kShardMetrics) {
+    MetricFamily f = family(m.name, m.help, m.type);
+    for (const auto& s : snapshot.shards)
+      f.metric.push_back(metric(m.type, m.value(s), {{"shard", std::to_string(s.shard)}}));
+    out.push_back(std::move(f));
+  }
+  // Every reason from the start, so that a rate over the first drop is right.
+  MetricFamily drops =
+      family("sluice_drops_total", "Packets received and not delivered, by reason", MetricType::Counter);
+  for (const auto& s : snapshot.shards)
+    for (unsigned i = 1; i < SLUICE_DROP_REASONS_MAX && sluice_drop_name(i) != nullptr; ++i)
+      drops.metric.push_back(metric(MetricType::Counter, static_cast<double>(s.drops[i]),
+                                    {{"reason", sluice_drop_name(i)}, {"shard", std::to_string(s.shard)}}));
+  out.push_back(std::move(drops));
+}
+
+void add_engine(const sluice_engine_stats& e, std::vector<MetricFamily>& out) {
+  MetricFamily info = family("sluice_build_info", "1, with what this process is and uses", MetricType::Gauge);
+  info.metric.push_back(
+      metric(MetricType::Gauge, 1, {{"io", e.io}, {"srtp", e.srtp}, {"version", sluice_version()}}));
+  out.push_back(std::move(info));
+  MetricFamily states = family("sluice_sessions", "Live sessions by state", MetricType::Gauge);
+  states.metric.push_back(
+      metric(MetricType::Gauge, e.sessions_new, {{"state", sluice_state_name(SLUICE_NEW)}}));
+  states.metric.push_back(
+      metric(MetricType::Gauge, e.sessions_checking, {{"state", sluice_state_name(SLUICE_CHECKING)}}));
+  states.metric.push_back(
+      metric(MetricType::Gauge, e.sessions_connected, {{"state", sluice_state_name(SLUICE_CONNECTED)}}));
+  out.push_back(std::move(states));
+  out.push_back(single("sluice_rooms", "Rooms with a publisher or a subscriber", MetricType::Gauge, e.rooms));
+  out.push_back(
+      single("sluice_draining", "1 while no new sessions are taken", MetricType::Gauge, e.draining));
+  out.push_back(single("sluice_sessions_created_total", "Offers answered", MetricType::Counter,
+                       static_cast<double>(e.sessions_created)));
+  MetricFamily closed =
+      family("sluice_sessions_closed_total", "Sessions ended, by reason", MetricType::Counter);
+  for (unsigned i = 1; i < std::size(e.closed_by_reason); ++i)
+    closed.metric.push_back(
+        metric(MetricType::Counter, static_cast<double>(e.closed_by_reason[i]),
+               {{"reason", sluice_close_reason_name(static_cast<sluice_close_reason>(i))}}));
+  out.push_back(std::move(closed));
+  MetricFamily dtls = family("sluice_dtls_handshakes_total", "DTLS handshakes finished", MetricType::Counter);
+  dtls.metric.push_back(
+      metric(MetricType::Counter, static_cast<double>(e.handshakes_done), {{"result", "done"}}));
+  dtls.metric.push_back(
+      metric(MetricType::Counter, static_cast<double>(e.handshakes_failed), {{"result", "failed"}}));
+  out.push_back(std::move(dtls));
+}
+
+double resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+double cpu_seconds() {
+  rusage u{};
+  getrusage(RUSAGE_SELF, &u);
+  const auto s = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return s(u.ru_utime) + s(u.ru_stime);
+}
+
+}  // namespace
+
+Snapshot take_snapshot(sluice_engine* engine) {
+  static const double start = static_cast<double>(time(nullptr));
+  Snapshot out{};
+  out.engine.size = sizeof out.engine;
+  sluice_get_engine_stats(engine, &out.engine);
+  for (unsigned i = 0; i < out.engine.shards; ++i) {
+    sluice_shard_stats s{};
+    s.size = sizeof s;
+    if (sluice_get_shard_stats(engine, i, &s) == SLUICE_OK) out.shards.push_back(s);
+  }
+  out.process_cpu_s = cpu_seconds();
+  out.resident_bytes = resident_bytes();
+  out.start_time_s = start;
+  return out;
+}
+
+std::vector<MetricFamily> collect(const Snapshot& snapshot) {
+  std::vector<MetricFamily> out;
+  add_engine(snapshot.engine, out);
+  add_shards(snapshot, out);
+  out.push_back(single("process_cpu_seconds_total", "CPU time of the process", MetricType::Counter,
+                       snapshot.process_cpu_s));
+  out.push_back(
+      single("process_resident_memory_bytes", "Resident memory", MetricType::Gauge, snapshot.resident_bytes));
+  out.push_back(single("process_start_time_seconds", "Start of the process since 1970", MetricType::Gauge,
+                       snapshot.start_time_s));
+  return out;
+}
+
+struct SetupTimes::Impl {
+  static prometheus::Histogram::BucketBoundaries bounds() {
+    return {0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
+  }
+  struct Phase {
+    const char* name;
+    int64_t (*took_us)(const sluice_session_stats&);  ///< negative: not reached
+    prometheus::Histogram histogram{bounds()};
+  };
+  static int64_t between(int64_t from, int64_t to) { return from == 0 || to == 0 ? -1 : to - from; }
+  static int64_t first(int64_t a, int64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
+
+  // Histograms hold a mutex, so the phases are built in place and never move.
+  Phase phases[4] = {
+      {"ice", [](const sluice_session_stats& s) { return between(s.offered_us, s.first_check_us); }},
+      {"dtls", [](const sluice_session_stats& s) { return between(s.dtls_start_us, s.dtls_done_us); }},
+      {"connect", [](const sluice_session_stats& s) { return between(s.offered_us, s.dtls_done_us); }},
+      {"media",
+       [](const sluice_session_stats& s) {
+         return between(s.offered_us, first(s.first_rtp_in_us, s.first_rtp_out_us));
+       }},
+  };
+  std::unordered_map<sluice_session, uint8_t> done;  ///< one bit per phase that was counted
+};
+
+SetupTimes::SetupTimes() : impl_(std::make_unique<Impl>()) {}
+SetupTimes::~SetupTimes() = default;
+
+void SetupTimes::observe(const sluice_session_stats& stats) {
+  uint8_t& done = impl_->done[stats.session];
+  for (unsigned i = 0; i < std::size(impl_->phases); ++i) {
+    auto& phase = impl_->phases[i];
+    const int64_t us = phase.took_us(stats);
+    if (us < 0 || (done & (1u << i)) != 0) continue;
+    phase.histogram.Observe(static_cast<double>(us) / 1e6);
+    done = static_cast<uint8_t>(done | (1u << i));
+  }
+}
+
+void SetupTimes::forget(sluice_session session) { impl_->done.erase(session); }
+
+std::vector<MetricFamily> SetupTimes::collect() const {
+  MetricFamily f =
+      family("sluice_setup_seconds",
+             "How long setting up a session took: offer to first check (ice), the handshake (dtls), "
+             "offer to keys (connect), offer to first RTP (media)",
+             MetricType::Histogram);
+  for (const auto& phase : impl_->phases) {
+    ClientMetric m = phase.histogram.Collect();
+    m.label.push_back({"phase", phase.name});
+    f.metric.push_back(std::move(m));
+  }
+  return {std::move(f)};
+}
+
+std::string render(const Snapshot& snapshot, const SetupTimes& setup) {
+  auto families = collect(snapshot);
+  for (auto& f : setup.collect()) families.push_back(std::move(f));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace sluice::telemetry
