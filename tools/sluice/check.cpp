@@ -1,0 +1,52 @@
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "tools/sluice/commands.h"
+#include "tools/sluice/explain.h"
+
+namespace sluice {
+namespace {
+
+/// What the engine would be on this machine, tried on a port of its own so that a running daemon is not
+/// disturbed.
+int try_engine(Config config, std::string& out) {
+  config.listen = {"127.0.0.1:0"};
+  const EngineConfig engine_config(config);
+  sluice_engine* engine = nullptr;
+  sluice_error error{};
+  error.size = sizeof error;
+  sluice_config c = engine_config.c;
+  c.log = nullptr;
+  if (sluice_open(&c, &engine, &error) != SLUICE_OK) return report(error);
+  out.resize(sluice_describe(engine, nullptr, 0) + 1);
+  sluice_describe(engine, out.data(), out.size());
+  out.pop_back();
+  sluice_close(engine);
+  return 0;
+}
+
+int check_secret(const std::string& reference, std::string_view option) {
+  if (reference.empty()) return 0;
+  const auto file = control::read_secret(reference);
+  if (!file) {
+    fmt::print(stderr, "sluice: --{}: {}\n", option, file.error());
+    return 1;
+  }
+  if (!file->warning.empty()) fmt::print("warning: --{}: {}\n", option, file->warning);
+  return 0;
+}
+
+}  // namespace
+
+int check(const Config& config) {
+  fmt::print("{}\n{}\n", explain_values(config), explain_access(config));
+  if (const int bad = check_secret(config.admin_token, "admin-token"); bad != 0) return bad;
+  if (const int bad = check_secret(config.room_secret, "room-secret"); bad != 0) return bad;
+  std::string engine;
+  if (const int bad = try_engine(config, engine); bad != 0) return bad;
+  fmt::print("Engine, tried on a port of its own:\n{}\n", engine);
+  return 0;
+}
+
+}  // namespace sluice

@@ -1,0 +1,55 @@
+// The subcommands. Each returns the process's exit status: 0 done, 1 could not, 2 wrong usage.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/control/token.h"
+#include "tools/sluice/client.h"
+#include "tools/sluice/config.h"
+
+namespace sluice {
+
+int run_daemon(const Config& config);
+int check(const Config& config);
+
+struct TokenRequest {
+  std::string room_secret;  ///< "@FILE"
+  std::string room;
+  std::vector<std::string> allow;  ///< "publish", "play", "agent"
+  bool takeover = false;
+  int64_t ttl_s = 0;
+};
+int make_token(const TokenRequest& request);
+
+struct TopOptions {
+  ClientOptions client;
+  bool once = false;
+  std::string sort = "age";
+  unsigned interval_ms = 1000;
+};
+int top(const TopOptions& options);
+
+struct DrainOptions {
+  ClientOptions client;
+  bool wait = false;
+};
+int drain(const DrainOptions& options);
+
+/// The engine's own configuration out of ours. The strings stay with `config` and `keep`.
+struct EngineConfig {
+  explicit EngineConfig(const Config& config);
+  EngineConfig(const EngineConfig&) = delete;
+  EngineConfig& operator=(const EngineConfig&) = delete;
+
+  sluice_config c{};
+
+ private:
+  std::vector<const char*> listen_, public_address_;
+};
+
+/// "listen[0]: the port is in use. Stop the other process." on stderr; the exit status that goes with it.
+int report(const sluice_error& error);
+
+}  // namespace sluice

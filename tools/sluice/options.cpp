@@ -1,0 +1,235 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tools/sluice/config.h"
+
+namespace sluice {
+namespace {
+
+using Applied = std::expected<void, std::string>;
+
+Applied wrong(std::string text) { return std::unexpected(std::move(text)); }
+
+Applied number(std::string_view text, unsigned low, unsigned high, unsigned& out) {
+  unsigned n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc{} || end != text.data() + text.size() || n < low || n > high)
+    return wrong(fmt::format("'{}' is out of range; give a whole number from {} to {}", text, low, high));
+  out = n;
+  return {};
+}
+
+template <class T>
+struct Choice {
+  std::string_view name;
+  T value;
+};
+
+constexpr std::array kIo{Choice<sluice_io>{"auto", SLUICE_IO_AUTO},
+                         Choice<sluice_io>{"uring", SLUICE_IO_URING},
+                         Choice<sluice_io>{"mmsg", SLUICE_IO_MMSG}};
+constexpr std::array kSrtp{
+    Choice<sluice_srtp>{"auto", SLUICE_SRTP_AUTO}, Choice<sluice_srtp>{"ipsec-mb", SLUICE_SRTP_IPSEC_MB},
+    Choice<sluice_srtp>{"openssl", SLUICE_SRTP_OPENSSL}, Choice<sluice_srtp>{"libsrtp", SLUICE_SRTP_LIBSRTP}};
+constexpr std::array kLevels{Choice<control::Level>{"debug", control::Level::debug},
+                             Choice<control::Level>{"info", control::Level::info},
+                             Choice<control::Level>{"warning", control::Level::warning},
+                             Choice<control::Level>{"error", control::Level::error}};
+
+template <class T, size_t N>
+Applied choose(std::string_view text, const std::array<Choice<T>, N>& choices, T& out) {
+  std::vector<std::string_view> names;
+  for (const auto& c : choices) {
+    names.push_back(c.name);
+    if (c.name != text) continue;
+    out = c.value;
+    return {};
+  }
+  return wrong(fmt::format("'{}' is not known; give one of {}", text, fmt::join(names, ", ")));
+}
+
+template <class T, size_t N>
+std::string chosen(T value, const std::array<Choice<T>, N>& choices) {
+  for (const auto& c : choices)
+    if (c.value == value) return std::string(c.name);
+  return {};
+}
+
+Applied endpoint(std::string_view text, Endpoint& out) {
+  std::string whole(text);
+  if (text.starts_with("localhost:")) whole.replace(0, 9, "127.0.0.1");
+  const auto e = parse_endpoint(whole);
+  if (!e) return wrong(fmt::format("'{}' is not ADDR:PORT; write e.g. 127.0.0.1:8080 or [::1]:8080", text));
+  out = *e;
+  return {};
+}
+
+Applied listen(Config& c, std::string_view text) {
+  Endpoint e;
+  if (auto bad = endpoint(text, e); !bad) return bad;
+  EndpointText canonical;
+  const std::string value(format(e, canonical));
+  if (e.port != 0 && std::ranges::find(c.listen, value) != c.listen.end())
+    return wrong(fmt::format("'{}' is given twice; name every endpoint once", text));
+  c.listen.push_back(value);
+  return {};
+}
+
+Applied public_address(Config& c, std::string_view text) {
+  const auto a = parse_address(text);
+  if (!a || a->is_unspecified())
+    return wrong(fmt::format("'{}' is no address; write e.g. 203.0.113.7 or 2001:db8::7", text));
+  c.public_address.emplace_back(text);
+  return {};
+}
+
+Applied cores(Config& c, std::string_view text) {
+  constexpr unsigned kMaxCore = 1023;
+  const auto bad = [&] {
+    return wrong(fmt::format("'{}' is no list of cores from 0 to {}; write e.g. 0,2-3", text, kMaxCore));
+  };
+  std::string_view rest = text;
+  while (true) {
+    const std::string_view item = rest.substr(0, rest.find(','));
+    const size_t dash = item.find('-');
+    unsigned first = 0;
+    unsigned last = 0;
+    if (!number(item.substr(0, dash), 0, kMaxCore, first)) return bad();
+    last = first;
+    if (dash != std::string_view::npos && !number(item.substr(dash + 1), first, kMaxCore, last)) return bad();
+    if (item.size() == rest.size()) break;
+    rest.remove_prefix(item.size() + 1);
+  }
+  c.cores = std::string(text);
+  return {};
+}
+
+Applied file(std::string_view text, std::string& out) {
+  if (text.empty()) return wrong("names no file");
+  out = std::string(text);
+  return {};
+}
+
+/// What was typed is not repeated: it may be the secret itself.
+Applied secret(std::string_view text, std::string& out) {
+  if (text.size() < 2 || text.front() != '@')
+    return wrong(
+        "takes @FILE, a file that holds the secret, so that no secret is on a command line; "
+        "e.g. openssl rand -hex 32 > FILE; chmod 600 FILE");
+  out = std::string(text);
+  return {};
+}
+
+Applied origin(Config& c, std::string_view text) {
+  auto o = http::canonical_origin(text);
+  if (!o) return wrong(fmt::format("'{}' is no origin; write e.g. https://app.example", text));
+  c.http_origin.push_back(std::move(*o));
+  return {};
+}
+
+Applied name(Config& c, std::string_view text) {
+  const auto a = http::parse_authority(text);
+  if (!a || !a->port.empty())
+    return wrong(
+        fmt::format("'{}' is no host name or address without a port; write e.g. media.example", text));
+  c.http_name.push_back(a->host);
+  return {};
+}
+
+Applied toggle(std::string_view text, bool& out) {
+  if (text != "true" && text != "false") return wrong(fmt::format("'{}' is neither true nor false", text));
+  out = text == "true";
+  return {};
+}
+
+std::string list(const std::vector<std::string>& v) { return fmt::format("{}", fmt::join(v, ", ")); }
+std::string yes(bool b) { return b ? "true" : "false"; }
+std::string endpoint_text(const Endpoint& e) {
+  EndpointText t;
+  return std::string(format(e, t));
+}
+
+using C = Config;
+using V = std::string_view;
+
+constexpr Option kOptions[] = {
+    {"http", "ADDR:PORT", "HTTP", "Where signalling, the console and /v1 are served; port 0: any",
+     "127.0.0.1:8080", Kind::text, false, [](C& c, V v) { return endpoint(v, c.http); },
+     [](const C& c) { return endpoint_text(c.http); }},
+    {"http-cert", "FILE", "HTTP",
+     "Certificate chain (PEM) for HTTPS; a browser gives no microphone without it off localhost",
+     "none: plain HTTP", Kind::text, false, [](C& c, V v) { return file(v, c.http_cert); },
+     [](const C& c) { return c.http_cert; }},
+    {"http-key", "FILE", "HTTP", "Its private key (PEM)", "none", Kind::text, false,
+     [](C& c, V v) { return file(v, c.http_key); }, [](const C& c) { return c.http_key; }},
+    {"http-origin", "ORIGIN", "HTTP", "A web site whose pages may publish, play and talk; repeatable",
+     "loopback origins and the console", Kind::text, true, origin,
+     [](const C& c) { return list(c.http_origin); }},
+    {"http-name", "NAME", "HTTP", "A name that Host may carry; repeatable",
+     "the listener's address, localhost", Kind::text, true, name,
+     [](const C& c) { return list(c.http_name); }},
+    {"admin-token", "@FILE", "HTTP", "File with the token that /v1 and /metrics want; required off loopback",
+     "none", Kind::text, false, [](C& c, V v) { return secret(v, c.admin_token); },
+     [](const C& c) { return c.admin_token; }},
+    {"room-secret", "@FILE", "HTTP",
+     "File with the secret that signs room tokens; with it signalling wants one", "none: no token wanted",
+     Kind::text, false, [](C& c, V v) { return secret(v, c.room_secret); },
+     [](const C& c) { return c.room_secret; }},
+    {"console-dir", "DIR", "HTTP", "Serve the console from this folder, for working on it", "compiled in",
+     Kind::text, false, [](C& c, V v) { return file(v, c.console_dir); },
+     [](const C& c) { return c.console_dir; }},
+    {"listen", "ADDR:PORT", "Media", "UDP endpoint for STUN, DTLS and SRTP; port 0: any; repeatable",
+     "every address, port 3478", Kind::text, true, listen, [](const C& c) { return list(c.listen); }},
+    {"public-address", "ADDR", "Media", "Address to put into candidates, e.g. of a 1:1 NAT; repeatable",
+     "the host's own", Kind::text, true, public_address, [](const C& c) { return list(c.public_address); }},
+    {"cores", "LIST", "Media", "Cores that get one packet thread each, e.g. 0,2-3",
+     "all that the process may use", Kind::text, false, cores, [](const C& c) { return c.cores; }},
+    {"shards", "N", "Media", "Number of packet threads, instead of --cores", "one per core", Kind::number,
+     false, [](C& c, V v) { return number(v, 1, 256, c.shards); },
+     [](const C& c) { return c.shards == 0 ? std::string() : std::to_string(c.shards); }},
+    {"io", "auto|uring|mmsg", "Media", "Packet backend", "auto", Kind::text, false,
+     [](C& c, V v) { return choose(v, kIo, c.io); }, [](const C& c) { return chosen(c.io, kIo); }},
+    {"srtp", "auto|ipsec-mb|openssl|libsrtp", "Media", "SRTP ciphers", "auto", Kind::text, false,
+     [](C& c, V v) { return choose(v, kSrtp, c.srtp); }, [](const C& c) { return chosen(c.srtp, kSrtp); }},
+    {"busy-poll", "", "Media", "Packet threads spin instead of sleeping", "off", Kind::toggle, false,
+     [](C& c, V v) { return toggle(v, c.busy_poll); }, [](const C& c) { return yes(c.busy_poll); }},
+    {"dtls-cert", "FILE", "Media", "DTLS certificate (PEM, ECDSA P-256)", "made at start", Kind::text, false,
+     [](C& c, V v) { return file(v, c.dtls_cert); }, [](const C& c) { return c.dtls_cert; }},
+    {"dtls-key", "FILE", "Media", "Its private key (PEM)", "made at start", Kind::text, false,
+     [](C& c, V v) { return file(v, c.dtls_key); }, [](const C& c) { return c.dtls_key; }},
+    {"max-sessions", "N", "Media", "Sessions at once", "4096", Kind::number, false,
+     [](C& c, V v) { return number(v, 1, 65536, c.max_sessions); },
+     [](const C& c) { return std::to_string(c.max_sessions); }},
+    {"max-rooms", "N", "Media", "Rooms at once", "1024", Kind::number, false,
+     [](C& c, V v) { return number(v, 1, 65536, c.max_rooms); },
+     [](const C& c) { return std::to_string(c.max_rooms); }},
+    {"echo-delay", "MS", "Media", "The echo agent answers so many milliseconds later", "500", Kind::number,
+     false, [](C& c, V v) { return number(v, 0, 2000, c.echo_delay_ms); },
+     [](const C& c) { return std::to_string(c.echo_delay_ms); }},
+    {"drain-seconds", "S", "Process", "How long calls may go on after SIGTERM", "20", Kind::number, false,
+     [](C& c, V v) { return number(v, 0, 86400, c.drain_seconds); },
+     [](const C& c) { return std::to_string(c.drain_seconds); }},
+    {"log-level", "debug|info|warning|error", "Process", "What is written to stderr", "info", Kind::text,
+     false, [](C& c, V v) { return choose(v, kLevels, c.log_level); },
+     [](const C& c) { return chosen(c.log_level, kLevels); }},
+    {"log-addresses", "", "Process", "Whole client addresses in the log instead of 203.0.113.x", "off",
+     Kind::toggle, false, [](C& c, V v) { return toggle(v, c.log_addresses); },
+     [](const C& c) { return yes(c.log_addresses); }},
+};
+
+}  // namespace
+
+std::span<const Option> options() { return kOptions; }
+
+const Option* find_option(std::string_view name) {
+  for (const Option& o : kOptions)
+    if (o.name == name) return &o;
+  return nullptr;
+}
+
+}  // namespace sluice

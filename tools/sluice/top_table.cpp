@@ -1,0 +1,156 @@
+#include "tools/sluice/top_table.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kBold = "\x1b[1m";
+constexpr std::string_view kRed = "\x1b[31m";
+constexpr std::string_view kYellow = "\x1b[33m";
+constexpr std::string_view kPlain = "\x1b[0m";
+
+constexpr double kLossBad = 0.05;
+constexpr double kLossOdd = 0.01;
+
+std::string rate(double bits_per_s) {
+  if (bits_per_s >= 9.95e5) return fmt::format("{:.1f}M", bits_per_s / 1e6);
+  return fmt::format("{:.0f}k", bits_per_s / 1e3);
+}
+
+std::string count(double n) {
+  if (n >= 9.995e6) return fmt::format("{:.1f}M", n / 1e6);
+  if (n >= 99'950) return fmt::format("{:.0f}k", n / 1e3);
+  return fmt::format("{:.0f}", n);
+}
+
+std::string age(double s) {
+  const auto whole = static_cast<long>(s);
+  if (whole >= 3600) return fmt::format("{}h{:02}", whole / 3600, whole % 3600 / 60);
+  if (whole >= 60) return fmt::format("{}m{:02}", whole / 60, whole % 60);
+  return fmt::format("{}s", whole);
+}
+
+std::string maybe(const std::optional<double>& v, int digits) {
+  return v ? fmt::format("{:.{}f}", *v, digits) : std::string("-");
+}
+
+/// Names come from other machines: what a terminal would obey is not printed.
+std::string printable(std::string_view s, size_t width) {
+  std::string out;
+  for (char c : s.substr(0, width)) out.push_back(c >= 0x20 && c < 0x7f ? c : '?');
+  if (s.size() > width && width > 1) out.back() = '~';
+  return out;
+}
+
+class Screen {
+ public:
+  explicit Screen(const TopView& view) : view_(view) {}
+
+  bool full(size_t reserve = 0) const { return view_.height != 0 && lines_ + reserve >= view_.height; }
+  void line(std::string_view text, std::string_view style = {}) {
+    if (full()) return;
+    const bool styled = view_.colour && !style.empty();
+    if (styled) out_ += style;
+    out_ += text.substr(0, view_.width);
+    if (styled) out_ += kPlain;
+    out_ += '\n';
+    ++lines_;
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  const TopView& view_;
+  std::string out_;
+  size_t lines_ = 0;
+};
+
+const TopShard* before_of(const TopView& view, const TopShard& s) {
+  if (view.before == nullptr) return nullptr;
+  for (const auto& b : view.before->shards)
+    if (b.shard == s.shard) return &b;
+  return nullptr;
+}
+
+std::string per_second(const TopView& view, uint64_t now, const TopShard* before,
+                       uint64_t TopShard::* field) {
+  if (before == nullptr || view.seconds <= 0 || now < before->*field) return "-";
+  return count(static_cast<double>(now - before->*field) / view.seconds);
+}
+
+void shards(Screen& screen, const TopFrame& frame, const TopView& view) {
+  screen.line(fmt::format("{:>5} {:>4} {:<5} {:>8} {:>6} {:>8} {:>8} {:>9} {:>9} {:>12}", "SHARD", "CORE",
+                          "IO", "SESSIONS", "CPU%", "RX/S", "TX/S", "DROPS", "KERNEL", "POOL FREE"),
+              kBold);
+  for (const auto& s : frame.shards) {
+    const TopShard* b = before_of(view, s);
+    const std::string cpu = b == nullptr || view.seconds <= 0
+                                ? "-"
+                                : fmt::format("{:.1f}", (s.cpu_ms - b->cpu_ms) / view.seconds / 10);
+    screen.line(fmt::format("{:>5} {:>4} {:<5} {:>8} {:>6} {:>8} {:>8} {:>9} {:>9} {:>12}", s.shard, s.core,
+                            printable(s.io, 5), s.sessions, cpu,
+                            per_second(view, s.rx_packets, b, &TopShard::rx_packets),
+                            per_second(view, s.tx_packets, b, &TopShard::tx_packets),
+                            count(static_cast<double>(s.drops)), count(static_cast<double>(s.kernel_drops)),
+                            fmt::format("{}/{}", s.pool_free, s.pool_capacity)),
+                s.kernel_drops > 0 ? kYellow : std::string_view{});
+  }
+}
+
+void row(Screen& screen, const TopSession& s) {
+  const std::string_view style = s.loss >= kLossBad   ? kRed
+                                 : s.loss >= kLossOdd ? kYellow
+                                                      : std::string_view{};
+  screen.line(
+      fmt::format("{:>8} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
+                  printable(s.id, 8), printable(s.role, 7), printable(s.name, 16), printable(s.state, 9),
+                  s.remote.empty() ? "-" : printable(s.remote, 23), age(s.age_s), maybe(s.rtt_ms, 0),
+                  maybe(s.jitter_ms, 1), fmt::format("{:.1f}", s.loss * 100), rate(s.in_bps), rate(s.out_bps),
+                  maybe(s.level_dbov, 0), count(static_cast<double>(s.drops)), s.shard),
+      style);
+}
+
+}  // namespace
+
+bool valid_sort(std::string_view key) { return std::ranges::find(kSortKeys, key) != std::end(kSortKeys); }
+
+void sort_sessions(std::vector<TopSession>& sessions, std::string_view key) {
+  const auto by = [&](auto rank) { std::ranges::stable_sort(sessions, std::ranges::greater{}, rank); };
+  if (key == "age") by([](const TopSession& s) { return s.age_s; });
+  if (key == "loss") by([](const TopSession& s) { return s.loss; });
+  if (key == "jitter") by([](const TopSession& s) { return s.jitter_ms.value_or(-1); });
+  if (key == "rtt") by([](const TopSession& s) { return s.rtt_ms.value_or(-1); });
+  if (key == "rate") by([](const TopSession& s) { return s.in_bps + s.out_bps; });
+  if (key == "drops") by([](const TopSession& s) { return s.drops; });
+  if (key == "name") std::ranges::stable_sort(sessions, {}, [](const TopSession& s) { return s.name; });
+}
+
+std::string render_top(const TopFrame& frame, const TopView& view) {
+  Screen screen(view);
+  screen.line(fmt::format("sluice {}   sessions {}   io {}   srtp {}   sorted by {}{}", frame.version,
+                          frame.total, frame.io, frame.srtp, view.sort, frame.draining ? "   DRAINING" : ""),
+              frame.draining ? kYellow : kBold);
+  screen.line("");
+  shards(screen, frame, view);
+  screen.line("");
+  screen.line(
+      fmt::format("{:>8} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
+                  "SESSION", "ROLE", "NAME", "STATE", "REMOTE", "AGE", "RTT ms", "JIT ms", "LOSS %", "IN b/s",
+                  "OUT b/s", "LEVEL", "DROPS", "SHARD"),
+      kBold);
+  auto sessions = frame.sessions;
+  sort_sessions(sessions, view.sort);
+  size_t shown = 0;
+  for (const auto& s : sessions) {
+    if (screen.full(1) && sessions.size() > shown + 1) break;
+    row(screen, s);
+    ++shown;
+  }
+  if (frame.total > shown) screen.line(fmt::format("... and {} more", frame.total - shown));
+  if (frame.total == 0) screen.line("No sessions. Open the console, or POST an offer to /agent/echo.");
+  return screen.take();
+}
+
+}  // namespace sluice

@@ -1,0 +1,58 @@
+// `sluice top` without a terminal: figures in, text out.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+struct TopSession {
+  std::string id, role, name, state, remote;
+  double age_s = 0;
+  std::optional<double> rtt_ms, jitter_ms, level_dbov;
+  double loss = 0;  ///< the worst track's, 0..1
+  double in_bps = 0, out_bps = 0;
+  uint64_t drops = 0;
+  unsigned shard = 0;
+};
+
+struct TopShard {
+  unsigned shard = 0, core = 0;
+  std::string io;
+  uint64_t sessions = 0, rx_packets = 0, tx_packets = 0, drops = 0, kernel_drops = 0;
+  uint64_t pool_free = 0, pool_capacity = 0;
+  double cpu_ms = 0;
+};
+
+struct TopFrame {
+  std::string version, io, srtp;
+  bool draining = false;
+  uint64_t total = 0;  ///< sessions, also those that are not listed
+  std::vector<TopSession> sessions;
+  std::vector<TopShard> shards;
+};
+
+/// From the JSON of /v1/engine, /v1/sessions and /v1/shards. The error names the document.
+std::expected<TopFrame, std::string> parse_frame(std::string_view engine, std::string_view sessions,
+                                                 std::string_view shards);
+
+inline constexpr std::string_view kSortKeys[] = {"age", "loss", "jitter", "rtt", "rate", "drops", "name"};
+bool valid_sort(std::string_view key);
+/// The worst or largest first; "name" alphabetically, "age" oldest first.
+void sort_sessions(std::vector<TopSession>& sessions, std::string_view key);
+
+struct TopView {
+  size_t width = 120, height = 40;  ///< height 0: no bound
+  bool colour = false;
+  std::string sort = "age";
+  const TopFrame* before = nullptr;  ///< for rates; nullptr: none yet
+  double seconds = 1;                ///< between `before` and now
+};
+/// Lines end in '\n'; no line is wider than the view.
+std::string render_top(const TopFrame& frame, const TopView& view);
+
+}  // namespace sluice
