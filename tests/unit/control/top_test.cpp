@@ -1,0 +1,156 @@
+#include <sstream>
+
+#include <doctest/doctest.h>
+
+#include "tools/sluice/client.h"
+#include "tools/sluice/top_table.h"
+
+using namespace sluice;
+
+namespace {
+
+constexpr const char* kEngine = R"({"version":"0.1.0","io":"mmsg","srtp":"openssl","draining":false})";
+constexpr const char* kSessions = R"({"total":3,"sessions":[
+ {"id":"3","role":"play","name":"stage","state":"connected","remote":"192.0.2.3:5","shard":1,"age_ms":5000,"rtt_ms":80,
+  "drops":{"srtp_auth":2,"srtp_replay":3},
+  "tracks":[{"direction":"out","bitrate_bps":32000,"fraction_lost":0.25,"jitter_ms":7,"level_dbov":null}]},
+ {"id":"2","role":"publish","name":"stage","state":"connected","remote":"192.0.2.2:5","shard":0,"age_ms":65000,"rtt_ms":20,
+  "drops":{},"tracks":[{"direction":"in","bitrate_bps":2500000,"fraction_lost":0,"jitter_ms":1.5,"level_dbov":-30}]},
+ {"id":"1","role":"agent","name":"echo","state":"new","remote":null,"shard":0,"age_ms":7300000,"rtt_ms":null,"drops":{},"tracks":[]}]})";
+constexpr const char* kShards =
+    R"({"shards":[{"shard":0,"core":2,"io":"mmsg","sessions":2,"rx":{"packets":100,"bytes":1},
+ "tx":{"packets":50,"bytes":1},"drops":{"miss":4},"kernel_drops":0,"pool_free":90,"pool_capacity":100,"cpu_ms":10}]})";
+
+TopFrame frame() {
+  auto f = parse_frame(kEngine, kSessions, kShards);
+  REQUIRE(f.has_value());
+  return *f;
+}
+
+std::vector<std::string> lines(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) out.push_back(line);
+  return out;
+}
+
+std::string order(std::string_view key) {
+  auto sessions = frame().sessions;
+  sort_sessions(sessions, key);
+  std::string ids;
+  for (const auto& s : sessions) ids += s.id;
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("figures are taken from the documents of /v1") {
+  const TopFrame f = frame();
+  REQUIRE(f.sessions.size() == 3);
+  CHECK(f.sessions[0].loss == 0.25);
+  CHECK(f.sessions[0].drops == 5);
+  CHECK(f.sessions[0].out_bps == 32000);
+  CHECK(f.sessions[1].level_dbov == -30);
+  CHECK_FALSE(f.sessions[2].rtt_ms.has_value());
+  REQUIRE(f.shards.size() == 1);
+  CHECK(f.shards[0].rx_packets == 100);
+  CHECK(f.shards[0].drops == 4);
+}
+
+TEST_CASE("documents that are none are named") {
+  CHECK(parse_frame("", kSessions, kShards).error().find("/v1/engine") == 0);
+  CHECK(parse_frame(kEngine, "[]", kShards).error().find("/v1/sessions") == 0);
+  CHECK(parse_frame(kEngine, kSessions, "{\"shards\":7}").error().find("/v1/shards") == 0);
+  CHECK(parse_frame("{}", "{\"sessions\":[7,{\"tracks\":[7]}]}", "{\"shards\":[]}").has_value());
+}
+
+TEST_CASE("sessions sort by what was asked for, worst first") {
+  CHECK(order("age") == "123");
+  CHECK(order("loss") == "321");
+  CHECK(order("rtt") == "321");
+  CHECK(order("rate") == "231");
+  CHECK(order("drops") == "321");
+  CHECK(order("name") == "132");
+  CHECK(valid_sort("jitter"));
+  CHECK_FALSE(valid_sort("colour"));
+}
+
+TEST_CASE("the table shows sessions and shards in columns") {
+  TopView view;
+  view.width = 200;
+  const auto text = lines(render_top(frame(), view));
+  REQUIRE(text.size() == 9);
+  CHECK(text[0].find("sluice 0.1.0   sessions 3") == 0);
+  CHECK(text[3].find("90/100") != std::string::npos);
+  CHECK(text[5].find("LOSS %") != std::string::npos);
+  CHECK(text[6].find("agent   echo") != std::string::npos);
+  CHECK(text[7].find("publish stage") != std::string::npos);
+  CHECK(text[7].find("2.5M") != std::string::npos);
+  CHECK(text[7].find("1m05") != std::string::npos);
+  CHECK(text[8].find("25.0") != std::string::npos);
+  CHECK(text[5].size() == text[7].size());
+}
+
+TEST_CASE("rates need two rounds") {
+  const TopFrame before = frame();
+  TopFrame now = before;
+  now.shards[0].rx_packets += 500;
+  now.shards[0].cpu_ms += 500;
+  TopView view;
+  view.before = &before;
+  view.seconds = 2;
+  const auto text = lines(render_top(now, view));
+  CHECK(text[3].find(" 250 ") != std::string::npos);
+  CHECK(text[3].find("25.0") != std::string::npos);
+}
+
+TEST_CASE("a small terminal gets no line too many or too wide, and hears how many are missing") {
+  TopFrame f = frame();
+  for (int i = 0; i < 100; ++i) f.sessions.push_back(f.sessions[0]);
+  f.total = f.sessions.size();
+  for (size_t height = 1; height < 20; ++height) {
+    TopView view;
+    view.width = 40;
+    view.height = height;
+    const auto text = lines(render_top(f, view));
+    CHECK(text.size() <= height);
+    for (const auto& line : text) CHECK(line.size() <= 40);
+    if (height >= 8) CHECK(text.back().find("more") != std::string::npos);
+  }
+}
+
+TEST_CASE("what a terminal would obey is not printed") {
+  TopFrame f = frame();
+  f.sessions[0].name = "\x1b[2Jx\n";
+  TopView view;
+  const std::string text = render_top(f, view);
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(text.find("?[2Jx?") != std::string::npos);
+}
+
+TEST_CASE("without sessions a newcomer is told what to do") {
+  TopFrame f;
+  CHECK(render_top(f, {}).find("/agent/echo") != std::string::npos);
+}
+
+TEST_CASE("addresses of daemons are parsed") {
+  const auto u = parse_url("https://[::1]:8443/");
+  REQUIRE(u.has_value());
+  CHECK(u->tls);
+  CHECK(u->host == "::1");
+  CHECK(u->port == "8443");
+  CHECK(parse_url("http://localhost")->port == "80");
+  for (const char* bad : {"", "localhost:80", "http://a/b", "ftp://a", "http://"})
+    CHECK_FALSE(parse_url(bad).has_value());
+}
+
+TEST_CASE("replies are complete or refused") {
+  const auto r = parse_reply("HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok");
+  REQUIRE(r.has_value());
+  CHECK(r->status == 202);
+  CHECK(r->body == "ok");
+  CHECK(parse_reply("HTTP/1.1 200 OK\r\n\r\nuntil the end")->body == "until the end");
+  for (const char* bad : {"", "SSH-2.0", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 x\r\n\r\n",
+                          "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"})
+    CHECK_FALSE(parse_reply(bad).has_value());
+}
