@@ -152,7 +152,7 @@ TEST_CASE("a challenge is repeated at growing intervals, then the path is forgot
   REQUIRE(s.check(kB).respond);
   s.agent.bytes_received(kB, 10'000);
   std::vector<int64_t> at;
-  for (int i = 0; i < 20 && s.agent.is_known(kB); ++i) {
+  for (int steps = 0; steps < 20 && s.agent.is_known(kB); ++steps) {
     s.now = s.agent.deadline();
     const Actions a = s.agent.timeout(s.now);
     for (uint8_t i = 0; i < a.challenge_count; ++i)
