@@ -56,7 +56,9 @@ async function main() {
     process.stdout.write(`[${String(index + 1).padStart(2)}/${chosen.length}] ${entry.file}: ${entry.sentence} ... `);
     const error = await runOne(entry, world);
     console.log(`${error ? 'FAILED' : 'ok'} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
-    if (error) console.log(`    ${error.message.replaceAll('\n', '\n    ')}\n    logs: ${join(options.logs, entry.slug)}`);
+    if (error) {
+      console.log(`    ${error.message.replaceAll('\n', '\n    ')}\n    logs: ${join(options.logs, entry.slug)}`);
+    }
     else if (!options.keep) rmSync(join(resolve(options.logs), entry.slug), { recursive: true, force: true });
     passed += error ? 0 : 1;
   }

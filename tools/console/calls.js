@@ -13,7 +13,8 @@ export function mediaTrouble(error) {
       --http-cert and --http-key.`;
   }
   return {
-    NotAllowedError: 'The browser was told to give no microphone. Allow it at the left of the address bar, then try again.',
+    NotAllowedError:
+      'The browser was told to give no microphone. Allow it at the left of the address bar, then try again.',
     NotFoundError: 'There is no microphone (or camera) on this machine.',
     NotReadableError: 'Another program holds the microphone (or camera), or it does not answer.',
   }[error.name] ?? error.message;
@@ -91,7 +92,8 @@ const roomToken = () => byId('room-token').value.trim() || sessionStorage.getIte
 
 export function notify(text, ...actions) {
   byId('notice').replaceChildren(...(text ? [h('div', { class: 'card notice' }, h('p', {}, text), ...actions,
-    h('button', { type: 'button', class: 'quiet', 'aria-label': 'Dismiss', on: { click: () => notify('') } }, '✕'))] : []));
+    h('button', { type: 'button', class: 'quiet', 'aria-label': 'Dismiss', on: { click: () => notify('') } },
+      '✕'))] : []));
 }
 
 /** Starts a call; what goes wrong is said in the page. Returns the call, or null. */

@@ -34,7 +34,8 @@ export class Detail {
     element.append(
       h('div', { class: 'head' }, this.title,
         h('button', { type: 'button', class: 'danger', on: { click: () => onHangUp(this.id) } }, 'Hang up'),
-        h('button', { type: 'button', class: 'quiet', 'aria-label': 'Close the details', on: { click: onClose } }, '✕')),
+        h('button', { type: 'button', class: 'quiet', 'aria-label': 'Close the details', on: { click: onClose } },
+          '✕')),
       h('div', { class: 'columns' },
         h('div', {}, h('h3', {}, 'Where'), this.facts),
         h('div', {}, h('h3', {}, 'Setup, ms since the offer'), this.steps),
@@ -82,7 +83,8 @@ export class Detail {
         bar.style.width = `${Math.max(0.8, (100 * Math.abs(at - from)) / end)}%`;
         from = Math.max(from, at);
       }
-      return h('li', { title: tip, class: at === null ? 'pending' : '' }, h('span', {}, name), h('span', { class: 'track' }, bar),
+      return h('li', { title: tip, class: at === null ? 'pending' : '' },
+        h('span', {}, name), h('span', { class: 'track' }, bar),
         h('span', { class: 'number' }, at === null ? 'not yet' : at.toFixed(1)));
     }));
   }

@@ -33,7 +33,8 @@ export const format = {
     return `${(value / size).toFixed(value / size < 100 ? 1 : 0)} ${unit}`;
   },
   ms: (value) => fixed(value, value !== null && Math.abs(value) < 10 ? 1 : 0),
-  percent: (share) => (share === null || share === undefined ? kNothing : fixed(share * 100, share && share < 0.1 ? 1 : 0)),
+  percent: (share) => (share === null || share === undefined
+    ? kNothing : fixed(share * 100, share && share < 0.1 ? 1 : 0)),
   kbit: (bps) => (bps === null || bps === undefined ? kNothing : fixed(bps / 1000, bps < 10000 ? 1 : 0)),
   bits(bps) {
     if (bps === null || bps === undefined) return kNothing;
@@ -49,6 +50,7 @@ export const format = {
     const s = Math.floor(ms / 1000);
     const pad = (n) => String(n).padStart(2, '0');
     if (s < 3600) return `${Math.floor(s / 60)}:${pad(s % 60)}`;
-    return s < 86400 ? `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}` : `${Math.floor(s / 86400)} d`;
+    if (s >= 86400) return `${Math.floor(s / 86400)} d`;
+    return `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
   },
 };

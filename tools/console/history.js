@@ -3,7 +3,8 @@ export const kSeconds = 120;
 export const kGoneAfter = 20;
 
 /** What is plotted; `of` takes a session of /v1/sessions and gives a number or null. */
-const greatest = (values) => values.reduce((best, value) => (value !== null && (best === null || value > best) ? value : best), null);
+const greatest = (values) => values.reduce((best, value) => (
+  value !== null && (best === null || value > best) ? value : best), null);
 const tracks = (session, field) => session.tracks.map((track) => track[field] ?? null);
 
 export const kSeries = [

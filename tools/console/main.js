@@ -30,7 +30,8 @@ const shards = new Table(byId('shards'), shardColumns());
 const detail = new Detail(byId('detail'), { onClose: () => select(selected), onHangUp: hangUp });
 byId('filter').addEventListener('input', () => show());
 
-const kTotals = [['Sessions', 'sessions'], ['Packets in', 'in'], ['Packets out', 'out'], ['Bits in', 'bitsIn'], ['Bits out', 'bitsOut'],
+const kTotals = [['Sessions', 'sessions'], ['Packets in', 'in'], ['Packets out', 'out'], ['Bits in', 'bitsIn'],
+  ['Bits out', 'bitsOut'],
   ['Drops', 'drops'], ['Handshakes', 'handshakes']];
 const totals = Object.fromEntries(kTotals.map(([title, key]) => {
   const value = h('b', {}, '–');
@@ -70,7 +71,8 @@ function show() {
   shards.show(rows);
   showTotals(rows);
   const wanted = byId('filter').value.trim().toLowerCase();
-  const listed = figures.sessions.filter((s) => [s.id, s.role, s.name, s.state, s.remote].join(' ').toLowerCase().includes(wanted));
+  const listed = figures.sessions.filter((s) =>
+    [s.id, s.role, s.name, s.state, s.remote].join(' ').toLowerCase().includes(wanted));
   sessions.show(listed, selected);
   const shown = Math.min(listed.length, sessions.limit);
   setText(byId('session-count'), shown < figures.total ? `${shown} of ${figures.total}` : `${figures.total}`);

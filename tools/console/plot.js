@@ -71,7 +71,8 @@ export class Plot {
       context.moveTo(kPad.left, y);
       context.lineTo(width - kPad.right, y);
       context.stroke();
-      context.fillText(String(Math.abs(value) < 10 ? Math.round(value * 10) / 10 : Math.round(value)), kPad.left - 5, y);
+      const shown = Math.abs(value) < 10 ? Math.round(value * 10) / 10 : Math.round(value);
+      context.fillText(String(shown), kPad.left - 5, y);
     }
     context.textBaseline = 'alphabetic';
     context.textAlign = 'left';
@@ -111,7 +112,8 @@ export class Plot {
       context.stroke();
     }
     const values = this.entries.filter(({ id }) => this.selected === null || id === this.selected)
-      .map(({ samples }) => samples.reduce((best, s) => (Math.abs(s.time - time) < Math.abs(best.time - time) ? s : best)))
+      .map(({ samples }) => samples.reduce((best, s) => (
+        Math.abs(s.time - time) < Math.abs(best.time - time) ? s : best)))
       .filter((sample) => Math.abs(sample.time - time) < 2).map((sample) => sample[this.series.key])
       .filter((value) => value !== null && value !== undefined);
     const show = (value) => value.toFixed(Math.abs(value) < 10 ? 1 : 0);

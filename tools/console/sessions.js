@@ -39,15 +39,20 @@ export function sessionColumns(history, colours, hangUp) {
         cell.firstChild.className = `state ${state}`;
         cell.firstChild.textContent = kStateWords[state] ?? state;
       } },
-    { key: 'remote', title: 'Client', class: 'mono narrow-out', sort: ({ remote }) => remote, text: ({ remote }) => remote ?? '–' },
+    { key: 'remote', title: 'Client', class: 'mono narrow-out',
+      sort: ({ remote }) => remote, text: ({ remote }) => remote ?? '–' },
     { key: 'codec', title: 'Codec', class: 'narrow-out', text: (session) => codecs(session) || '–' },
-    { key: 'in', title: 'In kbit/s', class: 'number', sort: (s) => bitrate(s, 'in'), text: (s) => format.kbit(bitrate(s, 'in')) },
-    { key: 'out', title: 'Out kbit/s', class: 'number', sort: (s) => bitrate(s, 'out'), text: (s) => format.kbit(bitrate(s, 'out')) },
+    { key: 'in', title: 'In kbit/s', class: 'number',
+      sort: (s) => bitrate(s, 'in'), text: (s) => format.kbit(bitrate(s, 'in')) },
+    { key: 'out', title: 'Out kbit/s', class: 'number',
+      sort: (s) => bitrate(s, 'out'), text: (s) => format.kbit(bitrate(s, 'out')) },
     { key: 'spark', title: 'Bitrate, 2 min', class: 'spark narrow-out',
       make: (cell) => cell.append(h('canvas', { role: 'img', 'aria-label': 'bitrate' })),
       update(cell, { id }) {
         const entry = history.sessions.get(id);
-        if (entry) sparkline(cell.firstChild, entry.samples, 'bitrate', colours.lines[entry.colour], entry.samples.at(-1).time);
+        if (entry) {
+          sparkline(cell.firstChild, entry.samples, 'bitrate', colours.lines[entry.colour], entry.samples.at(-1).time);
+        }
       } },
     graded('loss', 'Loss %', (s) => format.percent(of.loss(s) === null ? null : of.loss(s) / 100), of.loss, 1, 5,
       'Worst track, last report'),
@@ -61,7 +66,8 @@ export function sessionColumns(history, colours, hangUp) {
         cell.lastChild.textContent = format.level(level);
       } },
     { key: 'drops', title: 'Drops', class: 'number', sort: dropped, text: (s) => format.count(dropped(s)) },
-    { key: 'age', title: 'Age', class: 'number', sort: ({ age_ms: age }) => age, text: ({ age_ms: age }) => format.age(age) },
+    { key: 'age', title: 'Age', class: 'number',
+      sort: ({ age_ms: age }) => age, text: ({ age_ms: age }) => format.age(age) },
     { key: 'end', title: 'Hang up', hidden: true, class: 'end',
       make(cell, { id, name }) {
         cell.append(h('button', { type: 'button', class: 'quiet danger', 'aria-label': `Hang up session ${id}, ${name}`,
@@ -73,7 +79,9 @@ export function sessionColumns(history, colours, hangUp) {
 /** Shards arrive with `per`, what their counters grew by in a second. */
 export function shardColumns() {
   const plain = (key, title, tip) => ({ key, title, tip, class: 'number', text: (shard) => format.count(shard[key]) });
-  const rate = (key, title, tip) => ({ key: `${key}/s`, title, tip, class: 'number', text: ({ per }) => format.count(per[key]) });
+  const rate = (key, title, tip) => ({
+    key: `${key}/s`, title, tip, class: 'number', text: ({ per }) => format.count(per[key])
+  });
   return [
     { key: 'shard', title: 'Shard', class: 'number', text: ({ shard }) => String(shard) },
     { key: 'core', title: 'Core', class: 'number', text: ({ core }) => String(core) },

@@ -16,7 +16,9 @@ export class Tab {
 
   async call(method, ...args) {
     const result = await this.page.evaluate(([m, a]) => window.peerInvoke(m, a), [method, args]);
-    if (result.error) throw Object.assign(new Error(`${this.name}: ${method}: ${result.error}`), { status: result.status });
+    if (result.error) {
+      throw Object.assign(new Error(`${this.name}: ${method}: ${result.error}`), { status: result.status });
+    }
     return result.value;
   }
 }
@@ -28,7 +30,8 @@ export class Chromium {
     let executablePath = '/usr/bin/chromium';
     if (far) {
       executablePath = test.path('chromium-far');
-      writeFileSync(executablePath, `#!/bin/sh\nexec ${test.world.far.join(' ')} /usr/bin/chromium "$@"\n`, { mode: 0o755 });
+      const script = `#!/bin/sh\nexec ${test.world.far.join(' ')} /usr/bin/chromium "$@"\n`;
+      writeFileSync(executablePath, script, { mode: 0o755 });
     }
     self.marker = `--sluice-test=${test.serial++}-${process.hrtime.bigint()}`;
     const args = [...kFlags, self.marker];

@@ -105,7 +105,9 @@ export class Firefox {
     const json = await this.test.until(`${this.name}: ${method} returns`,
       () => this.script('return window.peerResult(arguments[0])', ticket), 30);
     const result = JSON.parse(json);
-    if (result.error) throw Object.assign(new Error(`${this.name}: ${method}: ${result.error}`), { status: result.status });
+    if (result.error) {
+      throw Object.assign(new Error(`${this.name}: ${method}: ${result.error}`), { status: result.status });
+    }
     return result.value;
   }
 

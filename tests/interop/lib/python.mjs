@@ -15,9 +15,13 @@ export class PythonPeer {
 
   /** The same names as page/peer.js: scenarios treat all peers alike. A peer has one call, so there is no id. */
   async call(method) {
-    if (method === 'heard') return this.events.filter(({ event }) => event === 'tone').map(({ tone }) => tone).slice(this.from ?? 0);
+    if (method === 'heard') {
+      return this.events.filter(({ event }) => event === 'tone').map(({ tone }) => tone).slice(this.from ?? 0);
+    }
     if (method === 'forget') { this.from = this.events.filter(({ event }) => event === 'tone').length; return null; }
-    if (method === 'state') return { state: this.events.filter(({ event }) => event === 'state').at(-1)?.state ?? 'new' };
+    if (method === 'state') {
+      return { state: this.events.filter(({ event }) => event === 'state').at(-1)?.state ?? 'new' };
+    }
     if (method === 'hangUp') { this.child.process.stdin.write('hangup\n'); return this.child.exited; }
     throw new Error(`${this.name} cannot ${method}`);
   }

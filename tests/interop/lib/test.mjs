@@ -63,7 +63,9 @@ export class Test {
       } catch (error) {
         last = error.message;
       }
-      if (Date.now() > deadline) throw new Error(`waited ${seconds} s in vain: ${what} (last: ${JSON.stringify(last)})`);
+      if (Date.now() > deadline) {
+        throw new Error(`waited ${seconds} s in vain: ${what} (last: ${JSON.stringify(last)})`);
+      }
       await pause(kPoll);
     }
   }

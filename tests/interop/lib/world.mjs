@@ -28,7 +28,8 @@ export function makeWorld() {
     { stdio: ['ignore', 'pipe', 'inherit'] });
   const inner = waitForChild(holder.pid);
   const far = ['nsenter', `--target=${inner}`, '--net', '--'];
-  const farIp = (...args) => execFileSync(far[0], [...far.slice(1), 'ip', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const farIp = (...args) =>
+    execFileSync(far[0], [...far.slice(1), 'ip', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   ip('link', 'set', 'lo', 'up');
   ip('link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far', 'netns', String(inner));
   for (const [run, name, own, other] of [[ip, 'near', kNear, kFar], [farIp, 'far', kFar, kNear]]) {

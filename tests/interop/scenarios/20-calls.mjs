@@ -12,7 +12,8 @@ async function talking(t, daemon) {
 const noneLeft = (t, daemon, seconds) => t.until('the server has no session left',
   async () => (await daemon.sessions()).length === 0, seconds);
 
-const fragmentOf = (sdp, extra) => ['ice-ufrag', 'ice-pwd'].map((name) => `a=${name}:${new RegExp(`a=${name}:(\\S+)`).exec(sdp)[1]}`)
+const fragmentOf = (sdp, extra) => ['ice-ufrag', 'ice-pwd']
+  .map((name) => `a=${name}:${new RegExp(`a=${name}:(\\S+)`).exec(sdp)[1]}`)
   .concat(/m=audio.*/.exec(sdp)[0], 'a=mid:0', extra).join('\r\n') + '\r\n';
 
 scenario('an ICE restart in the middle of a call keeps the audio', async (t) => {
@@ -63,7 +64,8 @@ scenario('an operator hangs up by /v1 and the client sees it', async (t) => {
   const response = await daemon.fetch(`/v1/sessions/${session.id}`, { method: 'DELETE' });
   t.check(response.ok, `DELETE says ${response.status}`);
   await noneLeft(t, daemon);
-  await t.until('the client is no longer connected', async () => (await tab.call('state', id)).state !== 'connected', 30);
+  await t.until('the client is no longer connected',
+    async () => (await tab.call('state', id)).state !== 'connected', 30);
 }, { seconds: 75 });
 
 scenario('a client that closes without DELETE is noticed', async (t) => {

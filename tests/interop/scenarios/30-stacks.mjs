@@ -15,7 +15,8 @@ for (const [name, make] of Object.entries(kStacks)) {
     const chromium = await t.chromium();
     await t.hears(chromium, await chromium.call('play', daemon.at('/whep/hall')));
     await tab.call('hangUp', id);
-    await t.until('the publisher is gone', async () => (await daemon.sessions()).every(({ role }) => role !== 'publish'));
+    await t.until('the publisher is gone',
+      async () => (await daemon.sessions()).every(({ role }) => role !== 'publish'));
   });
 
   scenario(`Chromium publishes and ${name} hears it`, async (t) => {

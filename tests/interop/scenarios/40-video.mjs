@@ -46,9 +46,11 @@ scenario('a publisher that takes a room over goes on where the first one stopped
   const token = (...allow) => daemon.token(secret, 'stage', ...allow);
   const [first, second, player] = [await t.chromium(), await t.chromium(), await t.chromium()];
   const options = { video: true, codec: 'VP8' };
-  const one = await first.call('publish', daemon.at('/whip/stage'), { ...options, token: await token('--allow', 'publish') });
+  const one = await first.call('publish', daemon.at('/whip/stage'),
+    { ...options, token: await token('--allow', 'publish') });
   await t.state(first, one, 'connected');
-  const got = await player.call('play', daemon.at('/whep/stage'), { video: true, token: await token('--allow', 'play') });
+  const got = await player.call('play', daemon.at('/whep/stage'),
+    { video: true, token: await token('--allow', 'play') });
   await decodes(t, player, got, 15);
   await t.hears(player, got);
   const two = await second.call('publish', daemon.at('/whip/stage?takeover=1'),

@@ -14,7 +14,8 @@ async function bystander(t, daemon) {
 /** A refusal must be a problem document that says in words what is wrong. */
 async function refused(t, response, statuses, what) {
   const text = await response.text();
-  t.check(statuses.includes(response.status), `${what}: one of ${statuses}, not ${response.status} ${text.slice(0, 200)}`);
+  t.check(statuses.includes(response.status),
+    `${what}: one of ${statuses}, not ${response.status} ${text.slice(0, 200)}`);
   t.check(response.headers.get('content-type') === 'application/problem+json', `${what}: a problem document`);
   const problem = JSON.parse(text);
   t.check(problem.status === response.status && problem.detail.length > 10, `${what}: says why: ${text}`);
@@ -92,7 +93,8 @@ scenario('foreign hosts and origins stay outside', async (t) => {
   t.equal((await raw('GET', '/v1/sessions', { Host: 'evil.example' })).status, 421, 'a rebound name');
   t.equal((await raw('GET', '/', { Host: 'evil.example' })).status, 421, 'a rebound name for the console');
   t.equal((await raw('GET', '/v1/sessions', evil)).status, 403, '/v1 from a foreign page');
-  t.equal((await raw('POST', '/whip/x', { ...evil, ...sdp }, call.offer)).status, 403, 'signalling from a foreign page');
+  t.equal((await raw('POST', '/whip/x', { ...evil, ...sdp }, call.offer)).status, 403,
+    'signalling from a foreign page');
   const near = await raw('OPTIONS', '/whip/x', { Origin: 'http://127.0.0.1:5555',
     'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'content-type' });
   t.check([200, 204].includes(near.status), `a preflight from loopback: ${near.status}`);
@@ -105,7 +107,8 @@ scenario('foreign hosts and origins stay outside', async (t) => {
 scenario('the admin token guards /v1 where it is set', async (t) => {
   const daemon = await t.daemon(['--admin-token', `@${t.file('admin.token', 'an admin token for this test alone\n')}`]);
   await refused(t, await daemon.fetch('/v1/sessions'), [401], 'no token');
-  await refused(t, await daemon.fetch('/v1/sessions', { headers: { Authorization: 'Bearer nonsense' } }), [401, 403], 'a wrong token');
+  const response = await daemon.fetch('/v1/sessions', { headers: { Authorization: 'Bearer nonsense' } });
+  await refused(t, response, [401, 403], 'a wrong token');
   daemon.headers.Authorization = 'Bearer an admin token for this test alone';
   t.equal(await daemon.sessions(), [], 'the right token');
 });
@@ -142,7 +145,8 @@ scenario('packets of no session are counted by reason', async (t) => {
   await call.goesOn();
 });
 
-for (const [mode, text, reasons] of [['forge', 'forged', ['srtp_auth']], ['replay', 'replayed', ['srtp_replay', 'srtp_old']]]) {
+for (const [mode, text, reasons] of [
+  ['forge', 'forged', ['srtp_auth']], ['replay', 'replayed', ['srtp_replay', 'srtp_old']]]) {
   scenario(`${text} SRTP from the client's own address is dropped and counted`, async (t) => {
     const daemon = await t.daemon();
     const call = await bystander(t, daemon);
