@@ -134,7 +134,8 @@ std::optional<Address> parse_v6(std::string_view s) {
     if (s.substr(0, gap).find('.') != std::string_view::npos) return {};
     uint16_t tail[kGroups]{};
     const int head_n = parse_groups(s.substr(0, gap), g, kGroups - 1);
-    const int tail_n = parse_groups(s.substr(gap + 2), tail, kGroups - 1);
+    s.remove_prefix(gap + 2);
+    const int tail_n = parse_groups(s, tail, kGroups - 1);
     if (head_n < 0 || tail_n < 0 || head_n + tail_n > kGroups - 1) return {};
     for (int i = 0; i < tail_n; ++i) g[kGroups - tail_n + i] = tail[i];
   }
@@ -199,12 +200,16 @@ std::optional<Endpoint> parse_endpoint(std::string_view s) {
   if (colon == std::string_view::npos) return {};
   std::string_view host = s.substr(0, colon);
   const bool brackets = host.size() >= 2 && host.front() == '[' && host.back() == ']';
-  if (brackets) host = host.substr(1, host.size() - 2);
+  if (brackets) {
+    host.remove_prefix(1);
+    host.remove_suffix(1);
+  }
   // "::1:5" without brackets is ambiguous, "[1.2.3.4]:5" is nobody's notation.
   if (brackets != (host.find(':') != std::string_view::npos)) return {};
   const auto addr = parse_address(host);
   unsigned port = 65536;
-  if (!addr || !parse_number(s.substr(colon + 1), port) || port > 65535) return {};
+  s.remove_prefix(colon + 1);
+  if (!addr || !parse_number(s, port) || port > 65535) return {};
   return Endpoint{*addr, static_cast<uint16_t>(port)};
 }
 
