@@ -14,6 +14,8 @@
 
 namespace sluice::io {
 
+inline constexpr uint32_t kSteeringEntriesMax = 1u << 24;
+
 struct SteeringCounters {
   uint64_t hits = 0;    ///< datagrams that an entry placed
   uint64_t misses = 0;  ///< placed by the kernel's hash
@@ -22,9 +24,10 @@ struct SteeringCounters {
 
 class Steering {
  public:
-  /// Attaches to every group of `sockets`. `entries`: bound of the map, 1..2^24; the least recently used
-  /// entry goes when it is full. The error says in one line why not (built without clang, no CAP_BPF and
-  /// CAP_NET_ADMIN, old kernel); the kernel's own hash then stays in force.
+  /// Attaches to every group of `sockets`, which must outlive this. `entries`: bound of the
+  /// map, 1..kSteeringEntriesMax; the least recently used entry goes when it is full. The error says in one
+  /// line why not (built without clang, no CAP_BPF and CAP_NET_ADMIN, old kernel); the kernel's own hash then
+  /// stays in force.
   static std::expected<Steering, IoError> attach(const ListenSockets& sockets, uint32_t entries);
 
   Steering(Steering&&) noexcept;
