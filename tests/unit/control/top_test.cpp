@@ -14,9 +14,11 @@ constexpr const char* kSessions = R"({"total":3,"sessions":[
  {"id":"3","role":"play","name":"stage","state":"connected","remote":"192.0.2.3:5","shard":1,"age_ms":5000,"rtt_ms":80,
   "drops":{"srtp_auth":2,"srtp_replay":3},
   "tracks":[{"direction":"out","bitrate_bps":32000,"fraction_lost":0.25,"jitter_ms":7,"level_dbov":null}]},
- {"id":"2","role":"publish","name":"stage","state":"connected","remote":"192.0.2.2:5","shard":0,"age_ms":65000,"rtt_ms":20,
+ {"id":"2","role":"publish","name":"stage","state":"connected","remote":"192.0.2.2:5","shard":0,
+  "age_ms":65000,"rtt_ms":20,
   "drops":{},"tracks":[{"direction":"in","bitrate_bps":2500000,"fraction_lost":0,"jitter_ms":1.5,"level_dbov":-30}]},
- {"id":"1","role":"agent","name":"echo","state":"new","remote":null,"shard":0,"age_ms":7300000,"rtt_ms":null,"drops":{},"tracks":[]}]})";
+ {"id":"1","role":"agent","name":"echo","state":"new","remote":null,"shard":0,
+  "age_ms":7300000,"rtt_ms":null,"drops":{},"tracks":[]}]})";
 constexpr const char* kShards =
     R"({"shards":[{"shard":0,"core":2,"io":"mmsg","sessions":2,"rx":{"packets":100,"bytes":1},
  "tx":{"packets":50,"bytes":1},"drops":{"miss":4},"kernel_drops":0,"pool_free":90,"pool_capacity":100,"cpu_ms":10}]})";
