@@ -45,8 +45,8 @@ export class Chromium {
   }
 
   /** A new page, by default of page/. */
-  async open(url, options = {}) {
-    const context = await this.browser.newContext({ permissions: ['microphone', 'camera'], ...options });
+  async open(url, { bare = false, viewport } = {}) {
+    const context = await this.browser.newContext({ permissions: ['microphone', 'camera'], viewport });
     const page = await context.newPage();
     const name = `chromium-${++this.test.serial}`;
     const log = [];
@@ -54,7 +54,7 @@ export class Chromium {
     page.on('pageerror', (error) => log.push(`uncaught: ${error.stack}`));
     this.test.after(() => this.test.file(`${name}.log`, `${log.join('\n')}\n`));
     await page.goto(url);
-    if (!options.bare) await page.waitForFunction(() => window.peerReady, null, { timeout: 15000 });
+    if (!bare) await page.waitForFunction(() => window.peerReady, null, { timeout: 15000 });
     return Object.assign(new Tab(name, page), { browser: this, log });
   }
 

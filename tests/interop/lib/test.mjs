@@ -97,7 +97,7 @@ export class Test {
     this.pageServer ??= await this.pages();
     const browser = await Chromium.launch(this, options);
     this.after(() => browser.close());
-    return browser.open(options.url ?? this.pageServer.url);
+    return browser.open(options.url ?? this.pageServer.url, options);
   }
 
   async firefox() {
