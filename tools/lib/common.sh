@@ -58,16 +58,18 @@ ensure_packages() {
   fi
 }
 
-# configure DIR [meson options]: sets a build directory up, or again when the options given are other ones.
+# configure DIR [meson options]: sets a build directory up, or again when the options or the meson files changed.
 configure() {
-  local dir=$1 stamp=$1/.sluice-options log=$1.log again=()
+  local dir=$1 stamp=$1/.sluice-options log=$1.log set_up
   shift
+  set_up=(meson setup "$dir" "$root" "$@")
   if [ -f "$dir/build.ninja" ]; then
-    [ "$(cat "$stamp" 2>/dev/null)" != "$*" ] || return 0
-    again=(--reconfigure)
+    set_up=(meson setup --reconfigure "$dir" "$root" "$@")
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$*" ]; then set_up=(ninja -C "$dir" build.ninja); fi
+  else
+    say "Configuring ${dir#"$root"/}"
   fi
-  say "Configuring ${dir#"$root"/}"
-  if ! meson setup "${again[@]}" "$dir" "$root" "$@" >"$log" 2>&1; then
+  if ! "${set_up[@]}" >"$log" 2>&1; then
     grep -E 'ERROR' "$log" >&2 || tail -n 5 "$log" >&2
     printf '%s: meson could not configure %s (all of it: %s)\n' "$(basename "$0")" "$dir" "$log" >&2
     return 1
