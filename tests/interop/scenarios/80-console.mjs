@@ -54,7 +54,8 @@ scenario('the console asks for the admin token and says what is wrong with a bad
   const token = page.getByLabel('Token', { exact: true });
   await token.fill('not the token');
   await token.press('Enter');
-  await t.until('it says that the token is wrong', async () => (await page.locator('#login-error').innerText()).length > 5);
+  await t.until('it says that the token is wrong', async () =>
+    (await page.locator('#login-error').innerText()).length > 5);
   await token.fill('an admin token for this test alone');
   await token.press('Enter');
   await t.until('figures are live', async () => (await page.locator('#link').innerText()) === 'live');
