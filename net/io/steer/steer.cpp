@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "steer_object.h"
+#include "net/io/steer/steer_object.h"
 
 namespace sluice::io {
 namespace {
