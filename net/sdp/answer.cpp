@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -47,11 +48,23 @@ class AnswerWriter {
   }
 
   /// RFC 3264 §6: a refused m-line keeps its place and has port 0; RFC 9143 §7.3.3: it is in no BUNDLE group.
+  /// aiortc reads it as if it were accepted: without credentials and a codec it gives up the whole answer.
   void refused(const Media& m) {
-    line("m={} 0 {} {}", m.kind_text, m.protocol_text, m.format_text);
+    const auto codec = first_known_codec(m);
+    line("m={} 0 {} {}", m.kind_text, m.protocol_text, codec ? std::to_string(codec->pt) : m.format_text);
     out_ += kNowhere;
     if (!m.mid.empty()) line("a=mid:{}", m.mid);
-    if (m.protocol == Protocol::dtls_srtp) line("a=inactive");
+    credentials();
+    if (m.protocol != Protocol::dtls_srtp) return;
+    line("a=inactive");
+    line("a=rtcp-mux");
+    if (codec) line("a=rtpmap:{} {}", codec->pt, rtpmap_of(*codec));
+  }
+
+  std::optional<NegotiatedCodec> first_known_codec(const Media& m) const {
+    for (const OfferedCodec& offered : m.codecs)
+      if (auto codec = identify(offered, m.kind, negotiation_.role)) return codec;
+    return std::nullopt;
   }
 
   void accepted(const Media& offered, const NegotiatedMedia& m) {
@@ -61,7 +74,8 @@ class AnswerWriter {
     line("m={} {} {}{}", offered.kind_text, port, offered.protocol_text, formats);
     connection();
     if (!m.mid.empty()) line("a=mid:{}", m.mid);
-    transport(m);
+    credentials();
+    if (m.index == negotiation_.transport.index) lines::append_candidates(out_, local_);
     line("a={}", name_of(m.direction));
     line("a=rtcp-mux");
     if (m.rtcp_rsize) line("a=rtcp-rsize");
@@ -82,11 +96,10 @@ class AnswerWriter {
 
   /// RFC 9143 §7.1.3 asks for these on the tagged m-line only; browsers write, and older stacks expect, all
   /// but the candidates on each bundled one.
-  void transport(const NegotiatedMedia& m) {
+  void credentials() {
     lines::append_credentials(out_, local_);
     line("a=fingerprint:{}", local_.fingerprint);
     line("a=setup:passive");
-    if (m.index == negotiation_.transport.index) lines::append_candidates(out_, local_);
   }
 
   void extensions(const Media& offered, const NegotiatedMedia& m) {

@@ -134,6 +134,15 @@ TEST_CASE("without candidates the answer has the discard port") {
   CHECK(has(answer, "c=IN IP4 0.0.0.0"));
 }
 
+TEST_CASE("a refused video line names a codec of the offer, and nothing but that") {
+  const std::string answer = answer_to(sample("offer-chromium156-agentVideo.sdp"), Role::agent);
+  CHECK(has(answer, "m=video 0 UDP/TLS/RTP/SAVPF 96"));
+  CHECK(has(answer, "a=rtpmap:96 VP8/90000"));
+  CHECK(has(answer, "a=inactive"));
+  CHECK(answer.find("rtcp-fb") == std::string::npos);
+  CHECK(answer.find("extmap:13") == std::string::npos);
+}
+
 TEST_CASE("an offer without BUNDLE and mids is answered without them") {
   const std::string text = replaced(replaced(audio_offer(), "a=group:BUNDLE 0\r\n", ""), "a=mid:0\r\n", "");
   const std::string answer = answer_to(text, Role::agent);

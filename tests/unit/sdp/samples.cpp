@@ -132,7 +132,10 @@ bool allowed(Direction answered, Direction offered) {
 
 std::string flaw_of_refused(const Offer& answer, const Media& theirs, const Media& ours) {
   if (ours.port != 0 || !ours.codecs.empty() != !theirs.codecs.empty()) return "refused m-line";
-  if (!ours.transport.ufrag.empty() || !ours.candidates.empty()) return "refused m-line with transport";
+  if (!ours.candidates.empty() || ours.end_of_candidates) return "refused m-line with candidates";
+  // aiortc gives up an answer with an m-line that lacks these.
+  if (ours.transport.ufrag.empty() || ours.transport.fingerprints.empty())
+    return "refused m-line without credentials";
   for (const auto& group : answer.bundles)
     if (std::ranges::find(group, ours.mid) != group.end() && !ours.mid.empty())
       return "refused mid in BUNDLE";
