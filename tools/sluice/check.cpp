@@ -1,6 +1,9 @@
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "tools/sluice/commands.h"
 #include "tools/sluice/explain.h"
@@ -12,7 +15,7 @@ namespace {
 /// disturbed.
 int try_engine(Config config, std::string& out) {
   config.listen = {"127.0.0.1:0"};
-  const EngineConfig engine_config(config);
+  EngineConfig engine_config(config);
   sluice_engine* engine = nullptr;
   sluice_error error{};
   error.size = sizeof error;
@@ -37,15 +40,23 @@ int check_secret(const std::string& reference, std::string_view option) {
   return 0;
 }
 
+int check_readable(const std::string& file, std::string_view option) {
+  if (file.empty() || ::access(file.c_str(), R_OK) == 0) return 0;
+  fmt::print(stderr, "sluice: --{}: cannot read {}: {}\n", option, file, std::strerror(errno));
+  return 1;
+}
+
 }  // namespace
 
 int check(const Config& config) {
   fmt::print("{}\n{}\n", explain_values(config), explain_access(config));
   if (const int bad = check_secret(config.admin_token, "admin-token"); bad != 0) return bad;
   if (const int bad = check_secret(config.room_secret, "room-secret"); bad != 0) return bad;
+  if (const int bad = check_readable(config.http_cert, "http-cert"); bad != 0) return bad;
+  if (const int bad = check_readable(config.http_key, "http-key"); bad != 0) return bad;
   std::string engine;
   if (const int bad = try_engine(config, engine); bad != 0) return bad;
-  fmt::print("Engine, tried on a port of its own:\n{}\n", engine);
+  fmt::print("Engine, tried on a port of its own:\n{}", engine);
   return 0;
 }
 

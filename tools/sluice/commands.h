@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,19 +38,21 @@ struct DrainOptions {
 };
 int drain(const DrainOptions& options);
 
-/// The engine's own configuration out of ours. The strings stay with `config` and `keep`.
+/// The engine's own configuration out of ours, which has to live as long; so has this, as the log's end.
 struct EngineConfig {
   explicit EngineConfig(const Config& config);
   EngineConfig(const EngineConfig&) = delete;
   EngineConfig& operator=(const EngineConfig&) = delete;
 
   sluice_config c{};
+  std::set<std::string> said;  ///< lines that the engine has logged
 
  private:
   std::vector<const char*> listen_, public_address_;
 };
 
-/// "listen[0]: the port is in use. Stop the other process." on stderr; the exit status that goes with it.
+/// "sluice: --listen: the port is in use; stop the other process" on stderr; the exit status that goes with
+/// it.
 int report(const sluice_error& error);
 
 }  // namespace sluice

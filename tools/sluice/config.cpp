@@ -9,20 +9,22 @@
 namespace sluice {
 namespace {
 
-/// Levenshtein distance.
+/// How many characters to replace, insert, remove or swap with their neighbour (optimal string alignment).
 size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) {
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        d[i][j] = i + j;
+        continue;
+      }
+      const size_t replaced = d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      d[i][j] = std::min({replaced, d[i - 1][j] + 1, d[i][j - 1] + 1});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   }
-  return row.back();
+  return d[a.size()][b.size()];
 }
 
 std::expected<void, UsageError> apply(Config& config, const Option& option,
@@ -55,7 +57,8 @@ std::expected<void, UsageError> check_whole(const Config& c) {
 
 std::string_view closest(std::string_view name, std::span<const std::string_view> known) {
   std::string_view best;
-  size_t least = std::max<size_t>(2, name.size() / 3) + 1;
+  size_t least = std::max<size_t>(1, name.size() / 3) + 1;
+  if (name.size() > 64) return best;
   for (const std::string_view k : known) {
     const size_t d = distance(name, k);
     if (d >= least) continue;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -7,7 +8,8 @@
 namespace sluice {
 namespace {
 
-void log_line(void*, int level, const char* line) {
+void log_line(void* said, int level, const char* line) {
+  static_cast<std::set<std::string>*>(said)->emplace(line);
   constexpr control::Level kLevels[] = {control::Level::debug, control::Level::info, control::Level::warning,
                                         control::Level::error};
   control::LogLine(kLevels[level < 0 || level > 3 ? 1 : level], "engine").with("text", line);
@@ -41,12 +43,27 @@ EngineConfig::EngineConfig(const Config& config)
   c.dtls_key_file = text_or_null(config.dtls_key);
   c.echo_delay_ms = config.echo_delay_ms;
   c.log = log_line;
+  c.log_user = &said;
 }
+
+namespace {
+
+/// "dtls_cert_file" is --dtls-cert to a person, "listen[1]" is --listen.
+std::string option_of(std::string_view field) {
+  std::string name(field.substr(0, field.find('[')));
+  std::ranges::replace(name, '_', '-');
+  for (const std::string_view unit : {"-file", "-ms"})
+    if (name.ends_with(unit)) name.resize(name.size() - unit.size());
+  return find_option(name) != nullptr ? fmt::format("--{}", name) : std::string(field);
+}
+
+}  // namespace
 
 int report(const sluice_error& error) {
   std::string_view message = error.message;
   if (message.ends_with('.')) message.remove_suffix(1);
-  std::string text = fmt::format("sluice: {}{}{}", error.field, error.field[0] != '\0' ? ": " : "", message);
+  std::string text =
+      fmt::format("sluice: {}{}{}", option_of(error.field), error.field[0] != '\0' ? ": " : "", message);
   if (error.fix[0] != '\0') text += fmt::format("; {}", error.fix);
   fmt::print(stderr, "{}\n", text);
   return error.code == SLUICE_E_INVALID ? 2 : 1;

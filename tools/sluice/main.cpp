@@ -47,11 +47,14 @@ void add_options(CLI::App& app, Typed& typed) {
     const std::string help = fmt::format("{} [{}]", o.help, o.standard);
     CLI::Option* added = nullptr;
     if (o.kind == sluice::Kind::toggle)
-      added = app.add_flag(flag, typed.toggles[std::string(o.name)], help);
+      added = app.add_flag(flag, typed.toggles[std::string(o.name)], help)->disable_flag_override();
     else
       added = app.add_option(flag, typed.values[std::string(o.name)], help)
                   ->type_name(std::string(o.metavar))
                   ->allow_extra_args(false);
+    // How often it may be given is load_config()'s affair, which says so in better words.
+    if (!o.many && o.kind != sluice::Kind::toggle)
+      added->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     added->group(std::string(o.group));
   }
 }
@@ -87,19 +90,22 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
     path += " " + at->get_name();
   }
   const auto extras = at->remaining();
-  if (extras.empty() || dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-    return fmt::format("{}: {}; see {} --help", path, error.what(), path);
+  if (extras.empty()) return fmt::format("{}: {}; see {} --help", path, error.what(), path);
   const std::string typed = extras.front().substr(0, extras.front().find('='));
+  const bool flag = typed.starts_with('-');
   std::vector<std::string> names;
-  for (const CLI::Option* o : at->get_options())
-    for (const auto& name : o->get_lnames()) names.push_back("--" + name);
-  for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; }))
-    names.push_back(sub->get_name());
-  const std::vector<std::string_view> known(names.begin(), names.end());
-  const std::string_view near = sluice::closest(typed, known);
-  const std::string kind = typed.starts_with('-') ? "flag" : "argument";
-  if (near.empty()) return fmt::format("{}: unknown {} {}; see {} --help", path, kind, typed, path);
-  return fmt::format("{}: unknown {} {}; did you mean {}?", path, kind, typed, near);
+  if (flag)
+    for (const CLI::Option* o : at->get_options())
+      for (const auto& name : o->get_lnames()) names.push_back(name);
+  else
+    for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(sub->get_name());
+  const std::string bare = typed.substr(std::min(typed.find_first_not_of('-'), typed.size()));
+  const std::string_view near =
+      sluice::closest(bare, std::vector<std::string_view>(names.begin(), names.end()));
+  const std::string what = flag ? "flag" : names.empty() ? "argument" : "command";
+  if (near.empty()) return fmt::format("{}: unknown {} {}; see {} --help", path, what, typed, path);
+  return fmt::format("{}: unknown {} {}; did you mean {}{}?", path, what, typed, flag ? "--" : "", near);
 }
 
 struct Cli {

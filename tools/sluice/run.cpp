@@ -83,13 +83,15 @@ void warn_about_access(const http::Policy& policy) {
         .with("text", "whoever reaches the HTTP port may publish, play and talk: no --room-secret");
 }
 
-void log_description(const sluice_engine* engine) {
+/// Capacities and choices, but for what the engine has `said` already.
+void log_description(const sluice_engine* engine, const std::set<std::string>& said) {
   std::string text(sluice_describe(engine, nullptr, 0) + 1, '\0');
   sluice_describe(engine, text.data(), text.size());
   text.pop_back();
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    if (end > at) LogLine(Level::info, "engine").with("text", std::string_view(text).substr(at, end - at));
+    const std::string line = text.substr(at, end - at);
+    if (!line.empty() && !said.contains(line)) LogLine(Level::info, "engine").with("text", line);
     at = end + 1;
   }
 }
@@ -192,7 +194,7 @@ int run_daemon(const Config& config) {
   http::Policy policy = make_policy(config);
   if (auto secrets = read_secrets(config, policy); !secrets) return fail(secrets.error());
   warn_about_access(policy);
-  const EngineConfig engine_config(config);
+  EngineConfig engine_config(config);
   sluice_engine* raw = nullptr;
   sluice_error error{};
   error.size = sizeof error;
@@ -201,7 +203,7 @@ int run_daemon(const Config& config) {
     if (sluice_open(&engine_config.c, &raw, &error) != SLUICE_OK) return report(error);
   }
   const EnginePtr engine(raw, &sluice_close);
-  log_description(raw);
+  log_description(raw, engine_config.said);
   Daemon daemon(config, raw, std::move(policy));
   if (auto opened = daemon.open(); !opened) return fail(opened.error());
   daemon.run();

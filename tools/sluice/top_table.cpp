@@ -1,6 +1,7 @@
 #include "tools/sluice/top_table.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -104,8 +105,8 @@ void row(Screen& screen, const TopSession& s) {
                                  : s.loss >= kLossOdd ? kYellow
                                                       : std::string_view{};
   screen.line(
-      fmt::format("{:>8} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
-                  printable(s.id, 8), printable(s.role, 7), printable(s.name, 16), printable(s.state, 9),
+      fmt::format("{:>12} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
+                  printable(s.id, 12), printable(s.role, 7), printable(s.name, 16), printable(s.state, 9),
                   s.remote.empty() ? "-" : printable(s.remote, 23), age(s.age_s), maybe(s.rtt_ms, 0),
                   maybe(s.jitter_ms, 1), fmt::format("{:.1f}", s.loss * 100), rate(s.in_bps), rate(s.out_bps),
                   maybe(s.level_dbov, 0), count(static_cast<double>(s.drops)), s.shard),
@@ -117,14 +118,22 @@ void row(Screen& screen, const TopSession& s) {
 bool valid_sort(std::string_view key) { return std::ranges::find(kSortKeys, key) != std::end(kSortKeys); }
 
 void sort_sessions(std::vector<TopSession>& sessions, std::string_view key) {
-  const auto by = [&](auto rank) { std::ranges::stable_sort(sessions, std::ranges::greater{}, rank); };
+  const auto by = [&](auto rank) {
+    std::ranges::sort(sessions, [&](const TopSession& a, const TopSession& b) {
+      const auto x = rank(a), y = rank(b);
+      return x != y ? x > y : a.id < b.id;
+    });
+  };
   if (key == "age") by([](const TopSession& s) { return s.age_s; });
   if (key == "loss") by([](const TopSession& s) { return s.loss; });
   if (key == "jitter") by([](const TopSession& s) { return s.jitter_ms.value_or(-1); });
   if (key == "rtt") by([](const TopSession& s) { return s.rtt_ms.value_or(-1); });
   if (key == "rate") by([](const TopSession& s) { return s.in_bps + s.out_bps; });
   if (key == "drops") by([](const TopSession& s) { return s.drops; });
-  if (key == "name") std::ranges::stable_sort(sessions, {}, [](const TopSession& s) { return s.name; });
+  if (key != "name") return;
+  std::ranges::sort(sessions, [](const TopSession& a, const TopSession& b) {
+    return std::tie(a.name, a.id) < std::tie(b.name, b.id);
+  });
 }
 
 std::string render_top(const TopFrame& frame, const TopView& view) {
@@ -136,7 +145,7 @@ std::string render_top(const TopFrame& frame, const TopView& view) {
   shards(screen, frame, view);
   screen.line("");
   screen.line(
-      fmt::format("{:>8} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
+      fmt::format("{:>12} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
                   "SESSION", "ROLE", "NAME", "STATE", "REMOTE", "AGE", "RTT ms", "JIT ms", "LOSS %", "IN b/s",
                   "OUT b/s", "LEVEL", "DROPS", "SHARD"),
       kBold);

@@ -38,8 +38,6 @@ struct Peer {
 std::optional<Problem> problem_of(const beast::error_code& error) {
   namespace http = beast::http;
   if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
-  if (error == beast::error::timeout)
-    return Problem{408, "", "The request did not arrive in time.", "Send it in one go."};
   if (error == http::error::body_limit)
     return Problem{413, "body", "The body is longer than 65536 bytes.", "Offer fewer codecs or m-lines."};
   if (error == http::error::header_limit || error == http::error::buffer_overflow)

@@ -91,8 +91,6 @@ std::string_view reason_phrase(unsigned status) {
       return "Method Not Allowed";
     case 406:
       return "Not Acceptable";
-    case 408:
-      return "Request Timeout";
     case 409:
       return "Conflict";
     case 412:

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 #include <map>
 
 #include <boost/asio/as_tuple.hpp>
@@ -35,6 +36,7 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 std::string openssl_reason() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(code)) return std::strerror(ERR_GET_REASON(code));
   const char* reason = ERR_reason_error_string(code);
   return reason != nullptr ? reason : "unknown error";
 }
@@ -48,9 +50,9 @@ std::expected<std::unique_ptr<asio::ssl::context>, std::string> make_tls(const S
   SSL_CTX_set_default_passwd_cb(ctx, [](char*, int, int, void*) { return 0; });
   if (SSL_CTX_use_certificate_chain_file(ctx, options.cert_file.c_str()) != 1)
     return std::unexpected(
-        fmt::format("cannot read the certificate {} (http-cert): {}", options.cert_file, openssl_reason()));
+        fmt::format("--http-cert: cannot read the certificate {}: {}", options.cert_file, openssl_reason()));
   if (SSL_CTX_use_PrivateKey_file(ctx, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return std::unexpected(fmt::format("cannot use the key {} (http-key) with the certificate {}: {}",
+    return std::unexpected(fmt::format("--http-key: cannot use the key {} with the certificate {}: {}",
                                        options.key_file, options.cert_file, openssl_reason()));
   return tls;
 }
@@ -84,8 +86,8 @@ class ServerImpl final : public Server {
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
       EndpointText text;
-      return std::unexpected(
-          fmt::format("cannot listen on {} (http): {}", format(options_.listen, text), error.message()));
+      return std::unexpected(fmt::format("--http: cannot listen on {}: {}; choose another address or port",
+                                         format(options_.listen, text), error.message()));
     }
     signals_.add(SIGTERM);
     signals_.add(SIGINT);

@@ -176,6 +176,16 @@ TEST_CASE("a file that cannot be read is named") {
   CHECK(has(c.error().text, "/nonexistent/sluice.toml"));
 }
 
+TEST_CASE("a mistyped name is answered with the one that was probably meant, or with none") {
+  const std::string_view known[] = {"http", "listen", "max-sessions", "run"};
+  CHECK(closest("htpp", known) == "http");
+  CHECK(closest("rnu", known) == "run");
+  CHECK(closest("max-session", known) == "max-sessions");
+  CHECK(closest("foo", known).empty());
+  CHECK(closest("", known).empty());
+  CHECK(closest(std::string(100'000, 'x'), known).empty());
+}
+
 TEST_CASE("option names are unique and explained") {
   std::set<std::string_view> names;
   for (const Option& o : options()) {

@@ -68,11 +68,11 @@ TEST_CASE("documents that are none are named") {
 
 TEST_CASE("sessions sort by what was asked for, worst first") {
   CHECK(order("age") == "123");
-  CHECK(order("loss") == "321");
+  CHECK(order("loss") == "312");
   CHECK(order("rtt") == "321");
   CHECK(order("rate") == "231");
-  CHECK(order("drops") == "321");
-  CHECK(order("name") == "132");
+  CHECK(order("drops") == "312");
+  CHECK(order("name") == "123");
   CHECK(valid_sort("jitter"));
   CHECK_FALSE(valid_sort("colour"));
 }
