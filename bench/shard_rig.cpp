@@ -1,0 +1,161 @@
+#include "bench/shard_rig.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "net/rtp/header.h"
+
+namespace sluice::bench {
+namespace {
+
+constexpr Endpoint kServer{Address::v4(192, 0, 2, 1), 3478};
+constexpr std::string_view kRemoteUfrag = "abcd", kRemotePwd = "0123456789012345678901";
+constexpr uint8_t kOpus = 1, kPayloadType = 111;
+
+ice::ShardKeys keys_of() {
+  ice::ShardKeys keys;
+  keys.add_route_key(0, std::array<uint8_t, 16>{1, 2, 3});
+  keys.add_ice_key(0, ice::IceKey{4, 5, 6});
+  return keys;
+}
+
+std::unique_ptr<srtp::Cipher> cipher_of(srtp::Kind kind) {
+  auto cipher = srtp::Cipher::make(kind);
+  if (!cipher) {
+    std::fprintf(stderr, "%s\n", cipher.error().c_str());
+    std::exit(1);
+  }
+  return std::move(*cipher);
+}
+
+engine::LinkSizes sizes_for(uint32_t sessions) {
+  engine::LinkSizes s;
+  s.notices = 4 * sessions;
+  return s;
+}
+
+}  // namespace
+
+ShardRig::ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind)
+    : directory_(sessions), links_(1, sizes_for(sessions)), keys_(keys_of()), cipher_(cipher_of(kind)) {
+  limits_ = {.sessions = sessions, .rooms = rooms, .flows = 2 * sessions, .pool_slots = 8192 + 64 * rooms};
+  shard_ = std::make_unique<engine::Shard>(ShardId{0}, 1, limits_, directory_, links_.ports_of(0), keys_of(),
+                                           cipher_of(kind), random_.view(), now_, 0);
+  auto backend = std::make_unique<NullBackend>(shard_->pool());
+  backend_ = backend.get();
+  backend_->set_now(now_);
+  shard_->set_backend(std::move(backend));
+  shard_->set_busy_poll(true);
+  srtp_keys_.profile = dtls::kAeadAes128Gcm;
+  srtp_keys_.key_len = 16;
+  srtp_keys_.salt_len = 12;
+  random_.fill(MutBytes(srtp_keys_.client_key_bytes).first(16));
+  random_.fill(MutBytes(srtp_keys_.server_key_bytes).first(16));
+}
+
+Client ShardRig::connect(engine::Role role, uint32_t room) {
+  Client c;
+  c.key = {next_, 1};
+  // Few per /24, as admission budgets want it.
+  c.at = {Address::v4(0x0a000000 + next_ * 4), static_cast<uint16_t>(10000 + next_ % 50000)};
+  c.ssrc = 0x1000 + next_++;
+  engine::SessionSpec spec;
+  spec.key = c.key;
+  spec.role = role;
+  spec.room = room;
+  spec.room_gen = 1;
+  spec.remote_ufrag.assign(kRemoteUfrag);
+  spec.remote_pwd.assign(kRemotePwd);
+  spec.cname.assign("bench");
+  engine::TrackSpec& audio = spec.track[0];
+  audio.used = true;
+  audio.receive = role != engine::Role::play;
+  audio.send = role != engine::Role::publish;
+  audio.payloads[audio.payloads_n++] = {kPayloadType, kOpus};
+  audio.clock_rate = 48000;
+  audio.tx_ssrc = {0x80000000u + next_};
+  audio.mid.assign("0");
+  audio.ext.set(rtp::ExtKind::mid, 4);
+  audio.ext.set(rtp::ExtKind::audio_level, 1);
+  ice::UfragFields f;
+  f.session_index = c.key.index;
+  f.session_gen = c.key.gen;
+  f.expiry = static_cast<ice::ExpiryUnit>(ice::expiry_unit(static_cast<uint64_t>(now_.us) / 1'000'000) + 100);
+  spec.local_ufrag.assign(ice::text(keys_.keys().routes.mint(f, 0)));
+  directory_.publish(spec);
+  checked_.push_back({spec.local_ufrag, c.at});
+  check(checked_.back());
+  hand_keys(spec);
+  open_client(c);
+  return c;
+}
+
+void ShardRig::check(const Checked& c) {
+  std::array<uint8_t, 256> buffer;
+  stun::Builder b(buffer, stun::Class::request, stun::Method::binding, random_.view().bytes<12>());
+  b.username(c.ufrag.view(), kRemoteUfrag);
+  b.u32(stun::Attr::priority, 1);
+  b.u64(stun::Attr::ice_controlling, 1);
+  b.flag(stun::Attr::use_candidate);
+  b.integrity(stun::Integrity::sha1, crypto::kPrimitives,
+              keys_.keys().password_of(0, c.ufrag.view()).bytes());
+  b.fingerprint();
+  backend_->place(c.at, kServer, b.message());
+  step();
+}
+
+void ShardRig::advance(Micros by) {
+  backend_->set_now(now_ += by);
+  if (now_ - renewed_ < seconds(10)) return;
+  renewed_ = now_;
+  for (const Checked& c : checked_) check(c);
+}
+
+void ShardRig::hand_keys(const engine::SessionSpec& spec) {
+  auto m = std::make_unique<slow::FromHandshake>();
+  m->type = slow::FromHandshake::Type::connected;
+  m->session = spec.key.packed();
+  m->keys = srtp_keys_;
+  (*links_.from_handshake[0])->try_push(*m);
+  step();
+}
+
+void ShardRig::open_client(Client& c) {
+  srtp::MasterKey key;
+  std::copy_n(srtp_keys_.client_key_bytes.begin(), 16, key.key.begin());
+  const size_t bytes = cipher_->context_bytes(key.profile);
+  c.context = {static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64})),
+               [](std::byte* p) { ::operator delete[](p, std::align_val_t{64}); }};
+  c.out->open(*cipher_, {c.context.get(), bytes}, key);
+}
+
+void ShardRig::publish(uint32_t room, const Client& publisher) {
+  engine::Command m;
+  m.kind = engine::Command::Kind::room;
+  m.room = room;
+  m.room_gen = 1;
+  m.session = publisher.key;
+  (*links_.commands[0])->try_push(m);
+  step();
+}
+
+bool ShardRig::say(Client& c, size_t payload) {
+  std::array<uint8_t, kMaxDatagram> buffer{};
+  rtp::ElementList elements;
+  elements.add_audio_level(1, {true, 30});
+  const rtp::Fields fields{.payload_type = kPayloadType,
+                           .seq = SeqNo{c.seq++},
+                           .timestamp = RtpTime{c.timestamp += 960},
+                           .ssrc = {c.ssrc}};
+  const size_t header = rtp::write_header(buffer, fields, elements);
+  srtp::TxJob job;
+  job.out = c.out.get();
+  job.dst = buffer.data();
+  job.header_len = static_cast<uint16_t>(header);
+  job.payload = buffer.data() + header;
+  job.payload_len = static_cast<uint16_t>(payload);
+  srtp::protect(*cipher_, {&job, 1});
+  return backend_->place(c.at, kServer, Bytes(buffer).first(job.out_len));
+}
+
+}  // namespace sluice::bench

@@ -1,0 +1,115 @@
+// One shard with connected sessions and no network: what a benchmark of whole hops steps. Handshakes are
+// skipped by handing the shard the message that the handshake worker would send.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/shard/shard.h"
+#include "net/crypto/hmac.h"
+#include "net/ice/shard_keys.h"
+#include "net/srtp/srtp.h"
+#include "net/stun/builder.h"
+
+namespace sluice::bench {
+
+/// Hands over what was placed before and forgets what is sent: the shard's own cost is all that is left.
+class NullBackend final : public io::Backend {
+ public:
+  explicit NullBackend(PacketPool& pool) : pool_(pool) {}
+
+  bool place(const Endpoint& from, const Endpoint& to, Bytes payload) {
+    const SlotIndex slot = waiting_.full() ? kNoSlot : pool_.take();
+    if (slot == kNoSlot) return false;
+    std::memcpy(pool_.slot_bytes(slot) + kHeadroom, payload.data(), payload.size());
+    Packet p;
+    p.slot = slot;
+    p.offset = kHeadroom;
+    p.len = static_cast<uint16_t>(payload.size());
+    p.remote = from;
+    p.local = to;
+    waiting_.push(p);
+    return true;
+  }
+  void set_now(Micros now) { now_ = now; }
+
+  Micros receive(RxBatch& rx, Micros, DropCounters&) override {
+    for (const Packet& p : waiting_) rx.push(p);
+    counters_.rx_packets += waiting_.size();
+    waiting_.clear();
+    return now_;
+  }
+  void send(TxBatch& tx, DropCounters&) override {
+    counters_.tx_packets += tx.size();
+    for (const Packet& p : tx) pool_.drop(p.slot);
+    tx.clear();
+  }
+  void wake() override {}
+  uint32_t slots_held() const override { return static_cast<uint32_t>(waiting_.size()); }
+  std::expected<void, io::IoError> grant_ports(io::PortRange) override { return {}; }
+  const io::IoCounters& counters() const override { return counters_; }
+  const char* name() const override { return "null"; }
+
+ private:
+  PacketPool& pool_;
+  RxBatch waiting_;
+  Micros now_ = seconds(1);
+  io::IoCounters counters_;
+};
+
+/// A client that the shard believes in.
+struct Client {
+  engine::SessionKey key;
+  Endpoint at;
+  std::unique_ptr<srtp::Outbound> out = std::make_unique<srtp::Outbound>();
+  std::unique_ptr<std::byte[], void (*)(std::byte*)> context{nullptr, nullptr};
+  uint16_t seq = 0;
+  uint32_t timestamp = 0;
+  uint32_t ssrc = 0;
+};
+
+using FixedUfrag = engine::FixedText<24>;
+
+class ShardRig {
+ public:
+  ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind);
+
+  /// A connected session of `role` in room `room`.
+  Client connect(engine::Role role, uint32_t room);
+  /// Tells the shard that `publisher` publishes into `room`.
+  void publish(uint32_t room, const Client& publisher);
+  /// Places one SRTP packet of `payload` bytes, 20 ms after the client's last; false when the batch is full.
+  bool say(Client& c, size_t payload);
+
+  void step() { shard_->run_once(); }
+  /// Virtual time goes on; consent is renewed often enough (RFC 7675).
+  void advance(Micros by);
+  const io::IoCounters& io() const { return backend_->counters(); }
+  engine::Shard& shard() { return *shard_; }
+  srtp::Cipher& cipher() { return *cipher_; }
+
+ private:
+  struct Checked {
+    FixedUfrag ufrag;
+    Endpoint at;
+  };
+  void check(const Checked& c);
+  void hand_keys(const engine::SessionSpec& spec);
+  void open_client(Client& c);
+
+  engine::ShardLimits limits_;
+  engine::Directory directory_;
+  engine::ShardLinks links_;
+  crypto::StreamRandom random_{uint64_t{1}};
+  ice::ShardKeys keys_;
+  std::unique_ptr<engine::Shard> shard_;
+  NullBackend* backend_ = nullptr;
+  std::unique_ptr<srtp::Cipher> cipher_;
+  dtls::SrtpKeys srtp_keys_;
+  Micros now_ = seconds(1);
+  std::vector<Checked> checked_;
+  Micros renewed_ = seconds(1);
+  uint32_t next_ = 0;
+};
+
+}  // namespace sluice::bench
