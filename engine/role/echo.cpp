@@ -23,9 +23,10 @@ void play_one(Core& c, uint32_t session, const EchoLine::Item& item) {
                      .header = *header,
                      .payload = *payload};
     deliver(c, session, src);
-    c.flush_protect();
   }
-  c.pool.drop(item.slot);
+  Packet p;
+  p.slot = item.slot;
+  c.release_later(p);
   --c.slots_in_echo;
 }
 

@@ -50,10 +50,10 @@ void keep(Core& c, RoomLocal& room, const SourcePacket& src, const Packet& p) {
 }
 
 void deliver_to_players(Core& c, RoomLocal& room, const SourcePacket& src, const Packet& p) {
-  c.members.for_each(room.players, [&](uint32_t player) { deliver(c, player, src); });
-  // Jobs read the payload out of this packet's slot.
-  c.flush_protect();
-  keep(c, room, src, p);
+  c.members.for_each_ahead(
+      room.players, [&](uint32_t player) { c.prefetch_player(player); },
+      [&](uint32_t player) { deliver(c, player, src); });
+  if (room.nack_players[at(src.media)] > 0) keep(c, room, src, p);
 }
 
 void lend_to_shards(Core& c, const RoomLocal& room, uint32_t room_index, const SourcePacket& src,
@@ -101,9 +101,11 @@ void account(Core& c, uint32_t session, TxTrack& t, const SourcePacket& src, con
   if (src.level_id != 0)
     if (const auto raw = src.header.find(src.level_id))
       if (const auto level = rtp::read_audio_level(*raw)) t.level.add(c.now, level->level);
+  SessionHot& h = c.hot[session];
+  if (!h.rtp_out) h.rtp_out = true, c.cold[session].first_rtp_out_at = c.now;
+  if (h.reports_armed) return;
+  h.reports_armed = true;
   SessionCold& cold = c.cold[session];
-  if (cold.first_rtp_out_at.us == 0) cold.first_rtp_out_at = c.now;
-  if (cold.next_report != kNever) return;
   cold.next_report = c.now + rtp::report_delay(rtp::kAudioReportInterval, c.random.view().u32(), true);
   c.wake_at(session, cold.next_report);
 }
@@ -151,7 +153,9 @@ void join_room(Core& c, uint32_t session) {
     room.gen = h.room_gen;
   }
   open_histories(c, room, h.room);
-  c.members.add(room.players, session);
+  if (!c.members.add(room.players, session)) return;
+  for (const MediaKind k : {MediaKind::audio, MediaKind::video})
+    if (c.tx_track(session, k).nack) ++room.nack_players[at(k)];
   if (c.tx_track(session, MediaKind::video).used) ask_key_frame(c, room, h.room);
 }
 
@@ -265,6 +269,11 @@ void retransmit(Core& c, uint32_t player, MediaKind media, SeqNo out_seq) {
                    .header = *header,
                    .payload = *payload};
   deliver(c, player, src, true);
+  // The history may let go of it before it is protected.
+  c.pool.share(e->slot);
+  Packet held;
+  held.slot = e->slot;
+  c.release_later(held);
 }
 
 void forward_sr(Core& c, uint32_t publisher, MediaKind media, Ssrc ssrc, NtpTime ours, RtpTime rtp) {

@@ -124,6 +124,7 @@ void send_twcc(Core& c, uint32_t session) {
     send_rtcp(c, session, slot, n);
   }
   c.cold[session].next_twcc = recorder.next_deadline();
+  c.hot[session].twcc_armed = c.cold[session].next_twcc != kNever;
 }
 
 bool is_active(Core& c, uint32_t session) {
@@ -172,6 +173,7 @@ void send_due_reports(Core& c, uint32_t session) {
   // An idle session costs nothing: the next packet sets the timer again.
   cold.next_report =
       active ? c.now + rtp::report_delay(rtp::kAudioReportInterval, c.random.view().u32()) : kNever;
+  c.hot[session].reports_armed = active;
   publish_report(c, session);
 }
 

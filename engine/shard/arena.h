@@ -22,12 +22,15 @@ struct MemoryTerm {
 class Arena {
  public:
   static constexpr size_t kMaxTerms = 24;
+  static constexpr size_t kHugeFrom = size_t{64} << 20;
 
   explicit Arena(size_t bytes) : size_(bytes) {
     void* p =
         mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
     base_ = static_cast<std::byte*>(p);
+    // Thousands of sessions at tens of lines each: without large pages every packet pays for page walks.
+    if (bytes >= kHugeFrom) madvise(p, bytes, MADV_HUGEPAGE);
   }
   ~Arena() { munmap(base_, size_); }
   Arena(const Arena&) = delete;

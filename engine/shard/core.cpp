@@ -121,7 +121,8 @@ void Core::transmit_to(const ice::PathAddress& to, SlotIndex slot, size_t len, u
 }
 
 void Core::protect(uint32_t session, SlotIndex slot, uint16_t header_len, Bytes payload, bool rtcp) {
-  if (queue.n == ProtectQueue::kCapacity) flush_protect();
+  // Not flush_protect(): the packet in hand may have been put down for release already.
+  if (queue.n == ProtectQueue::kCapacity) protect_queued();
   const size_t i = queue.n++;
   srtp::TxJob& j = queue.job[i];
   j = srtp::TxJob{};
@@ -135,7 +136,27 @@ void Core::protect(uint32_t session, SlotIndex slot, uint16_t header_len, Bytes 
   queue.session[i] = session;
 }
 
+void Core::release_later(const Packet& p) {
+  if (queue.sources_n == ProtectQueue::kCapacity) flush_protect();
+  queue.source[queue.sources_n++] = p.slot;
+}
+
+void Core::prefetch_player(uint32_t session) const {
+  const auto* track = reinterpret_cast<const std::byte*>(&tx_tracks[session * kMediaKinds]);
+  for (size_t line = 0; line < sizeof(TxTrack); line += 64) __builtin_prefetch(track + line, 1);
+  __builtin_prefetch(&outbound[session], 1);
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(&outbound[session]) + 64, 1);
+  __builtin_prefetch(&hot[session], 1);
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(&hot[session]) + 64, 1);
+}
+
 void Core::flush_protect() {
+  protect_queued();
+  for (size_t i = 0; i < queue.sources_n; ++i) pool.drop(queue.source[i]);
+  queue.sources_n = 0;
+}
+
+void Core::protect_queued() {
   if (queue.n == 0) return;
   srtp::protect(*cipher, {queue.job.data(), queue.n});
   for (size_t i = 0; i < queue.n; ++i) {

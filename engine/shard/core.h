@@ -44,6 +44,9 @@ struct ProtectQueue {
   std::array<srtp::TxJob, kCapacity> job;
   std::array<Packet, kCapacity> packet;
   std::array<uint32_t, kCapacity> session;
+  /// Slots that jobs read from; dropped once nothing waits.
+  size_t sources_n = 0;
+  std::array<SlotIndex, kCapacity> source;
 };
 
 class Core {
@@ -79,6 +82,10 @@ class Core {
   /// must stay where it is until flush_protect().
   void protect(uint32_t session, SlotIndex slot, uint16_t header_len, Bytes payload, bool rtcp = false);
   void flush_protect();
+  /// Releases a packet whose payload may be waiting to be protected.
+  void release_later(const Packet& p);
+  /// Starts to load what deliver() touches of a player.
+  void prefetch_player(uint32_t session) const;
 
   // Sessions
   static constexpr uint32_t kNoSession = UINT32_MAX;
@@ -112,6 +119,7 @@ class Core {
   }
 
   HashSeed random_seed();
+  void protect_queued();
 
   // Identity
   const ShardId id;

@@ -24,6 +24,7 @@ void open_tracks(Core& c, uint32_t session, const SessionSpec& spec) {
     rx.clock_rate = t.clock_rate;
     rx.ext = t.ext;
     tx.used = t.send;
+    tx.nack = t.send && t.nack;
     tx.pt.fill(0xff);
     for (size_t codec = 0; codec < tx.pt.size(); ++codec) tx.pt[codec] = t.pt_of(static_cast<uint8_t>(codec));
     tx.mid = t.mid;
@@ -84,7 +85,9 @@ void leave_room(Core& c, uint32_t session) {
   const SessionHot& h = c.hot[session];
   RoomLocal* room = c.room_of(h.room, h.room_gen);
   if (room == nullptr) return;
-  if (h.role == Role::play) c.members.remove(room->players, session);
+  if (h.role == Role::play && c.members.remove(room->players, session))
+    for (const MediaKind k : {MediaKind::audio, MediaKind::video})
+      if (c.tx_track(session, k).nack) --room->nack_players[static_cast<size_t>(k)];
   if (room->publisher == c.key_of(session)) room->publisher = {};
 }
 

@@ -76,6 +76,23 @@ class MemberLists {
       for (uint32_t i = 0; i < chunks_[at - 1].n; ++i) f(chunks_[at - 1].member[i]);
   }
 
+  /// Calls ahead(member) a few members before f(member).
+  template <class Ahead, class F>
+  void for_each_ahead(const List& list, Ahead&& ahead, F&& f) const {
+    constexpr uint32_t kAhead = 3;
+    for (uint32_t at = list.head_plus_1; at != 0; at = chunks_[at - 1].next) {
+      const Chunk& c = chunks_[at - 1];
+      if (c.next != 0) __builtin_prefetch(&chunks_[c.next - 1]);
+      for (uint32_t i = 0; i < c.n; ++i) {
+        if (i + kAhead < c.n) ahead(c.member[i + kAhead]);
+        f(c.member[i]);
+      }
+    }
+  }
+  void prefetch(const List& list) const { __builtin_prefetch(&chunks_[list.head_plus_1 - 1]); }
+  /// Precondition: the list is not empty.
+  uint32_t first(const List& list) const { return chunks_[list.head_plus_1 - 1].member[0]; }
+
   uint32_t chunks_in_use() const { return in_use_; }
 
  private:

@@ -26,6 +26,7 @@ struct RoomLocal {
   SessionKey publisher;
   uint64_t shards_with_players = 0;  ///< this one's bit included; only the publisher's shard acts on it
   MemberLists::List players;         ///< local ones
+  std::array<uint32_t, kMediaKinds> nack_players{};  ///< of them, those that may ask for packets again
   std::array<rtp::History, kMediaKinds> history;
   std::array<HistoryTraits, kMediaKinds> history_of{};  ///< whose packets `history` holds
 };

@@ -42,9 +42,13 @@ struct alignas(64) SessionHot {
   Phase phase = Phase::absent;
   Role role = Role::publish;
   bool path_settled =
-      false;                ///< `path` is proven and nothing about it is in question (LiteAgent::settled_on)
-  bool srtp_seen = false;   ///< an authentic SRTP or SRTCP packet came
-  bool report_due = false;  ///< drops were counted since the last published report
+      false;               ///< `path` is proven and nothing about it is in question (LiteAgent::settled_on)
+  bool srtp_seen = false;  ///< an authentic SRTP or SRTCP packet came
+  bool rtp_in = false;     ///< first_rtp_in_at is set
+  bool rtp_out = false;    ///< first_rtp_out_at is set
+  bool reports_armed = false;  ///< next_report is set
+  bool twcc_armed = false;     ///< next_twcc is set
+  bool report_due = false;     ///< drops were counted since the last published report
   uint32_t room = UINT32_MAX;
   uint32_t room_gen = 0;
   ice::PathAddress path;  ///< the agent's selected one
@@ -53,7 +57,7 @@ struct alignas(64) SessionHot {
 static_assert(sizeof(SessionHot) == 128);
 
 /// A track that the client sends.
-struct RxTrack {
+struct alignas(64) RxTrack {
   bool used = false;
   bool transport_cc = false;
   bool nack = false;
@@ -86,8 +90,9 @@ struct RxTrack {
 };
 
 /// A track that Sluice sends.
-struct TxTrack {
+struct alignas(64) TxTrack {
   bool used = false;
+  bool nack = false;  ///< the client may ask for packets again
   uint8_t codec = 0;
   uint8_t mid_id = 0, level_id = 0, orientation_id = 0;
   std::array<uint8_t, 16> pt{};  ///< index: codec; 0xff: not negotiated

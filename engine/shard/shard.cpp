@@ -155,7 +155,7 @@ void Shard::take_peers() {
       if (slot == kNoSlot) return;
       if (m.kind == PeerMessage::Kind::room_rtp) {
         on_room_message(core_, m, &p);
-        return core_.release(p);
+        return core_.release_later(p);
       }
       p.rx_time = core_.now;
       peer_rx_.push(p);
