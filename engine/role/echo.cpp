@@ -16,6 +16,7 @@ void play_one(Core& c, uint32_t session, const EchoLine::Item& item) {
   if (payload) {
     const RxTrack& t = c.rx_track(session, MediaKind::audio);
     SourcePacket src{.source = {c.key_of(session).packed(), header->ssrc},
+                     .index = item.index,
                      .media = MediaKind::audio,
                      .codec = t.codec_of(header->payload_type),
                      .level_id = t.ext.id(rtp::ExtKind::audio_level),
@@ -32,11 +33,11 @@ void play_one(Core& c, uint32_t session, const EchoLine::Item& item) {
 
 }  // namespace
 
-void echo_rtp(Core& c, uint32_t session, MediaKind media, const Packet& p) {
+void echo_rtp(Core& c, uint32_t session, MediaKind media, const Packet& p, uint64_t index) {
   EchoLine& line = c.echo[session];
   const Micros due = c.now + c.cold[session].spec.echo_delay;
   if (media != MediaKind::audio || c.slots_in_echo >= c.pool.capacity() / kEchoShare ||
-      !line.push({due, p.slot, p.offset, p.len}))
+      !line.push({due, index, p.slot, p.offset, p.len}))
     return c.drop(p, Drop::agent_full, session);
   ++c.slots_in_echo;
   if (line.n == 1) c.wake_at(session, due);

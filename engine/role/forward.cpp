@@ -43,7 +43,7 @@ void keep(Core& c, RoomLocal& room, const SourcePacket& src, const Packet& p) {
   }
   c.pool.share(p.slot);
   ++c.slots_in_history;
-  const SlotIndex out = history.put(src.header.seq, p.slot, p.offset, p.len);
+  const SlotIndex out = history.put(src.index, p.slot, p.offset, p.len);
   if (out == kNoSlot) return;
   c.pool.drop(out);
   --c.slots_in_history;
@@ -67,6 +67,7 @@ void lend_to_shards(Core& c, const RoomLocal& room, uint32_t room_index, const S
   m.room = room_index;
   m.room_gen = room.gen;
   m.session = SessionKey::unpack(src.source.publisher);
+  m.index = src.index;
   m.packet = p;
   for (uint64_t left = room.shards_with_players & ~(uint64_t{1} << c.id.v); left != 0; left &= left - 1) {
     c.pool.share(p.slot);
@@ -110,26 +111,31 @@ void account(Core& c, uint32_t session, TxTrack& t, const SourcePacket& src, con
   c.wake_at(session, cold.next_report);
 }
 
-}  // namespace
-
-void deliver(Core& c, uint32_t session, const SourcePacket& src, bool again) {
-  TxTrack& t = c.tx_track(session, src.media);
-  if (!t.used || t.pt[src.codec] == 0xff) return c.count(Drop::not_negotiated, session);
-  if (!again && t.splice.source() != src.source) {
-    t.splice.switch_to(src.source);
-    t.stats.drop_anchor();
-  }
-  const auto out = t.splice.map(src.source, src.header.seq, src.header.timestamp, c.now);
-  if (!out) return c.count(Drop::not_primary_stream, session);
+void send_copy(Core& c, uint32_t session, TxTrack& t, const SourcePacket& src, const rtp::Splice::Out& out,
+               bool again) {
   const SlotIndex slot = c.take_slot();
   if (slot == kNoSlot) return;
-  const size_t header = write_header(t, src, *out, {c.pool.slot_bytes(slot) + kHeadroom, kMaxDatagram});
+  const size_t header = write_header(t, src, out, {c.pool.slot_bytes(slot) + kHeadroom, kMaxDatagram});
   if (header + src.payload.size() > kMaxDatagram) {
     c.pool.drop(slot);
     return c.count(Drop::oversize, session);
   }
-  account(c, session, t, src, *out, header, again);
+  account(c, session, t, src, out, header, again);
   c.protect(session, slot, static_cast<uint16_t>(header), src.payload);
+}
+
+}  // namespace
+
+void deliver(Core& c, uint32_t session, const SourcePacket& src) {
+  TxTrack& t = c.tx_track(session, src.media);
+  if (!t.used || t.pt[src.codec] == 0xff) return c.count(Drop::not_negotiated, session);
+  if (t.splice.source() != src.source) {
+    t.splice.switch_to(src.source);
+    t.stats.drop_anchor();
+  }
+  const auto out = t.splice.map(src.source, src.index, src.header.timestamp, c.now);
+  if (!out) return c.count(Drop::not_primary_stream, session);
+  send_copy(c, session, t, src, *out, false);
 }
 
 void forward_rtp(Core& c, uint32_t publisher, const SourcePacket& src, const Packet& p) {
@@ -204,6 +210,7 @@ void on_room_message(Core& c, const PeerMessage& m, const Packet* p) {
   const auto payload = rtp::payload(*header, c.pool.payload(*p));
   if (!payload) return c.count(Drop::rtp_malformed);
   SourcePacket src{.source = {m.session.packed(), header->ssrc},
+                   .index = m.index,
                    .media = m.media,
                    .codec = m.codec,
                    .level_id = m.level_id,
@@ -252,23 +259,25 @@ void retransmit(Core& c, uint32_t player, MediaKind media, SeqNo out_seq) {
   const RoomLocal* room = c.room_of(h.room, h.room_gen);
   TxTrack& t = c.tx_track(player, media);
   if (room == nullptr || room->history_of[at(media)].source != t.splice.source()) return;
-  const auto seq = t.splice.source_seq(out_seq);
-  if (!seq) return;
-  const rtp::History::Entry* e = room->history[at(media)].find(*seq);
+  const auto index = t.splice.source_index(out_seq);
+  if (!index) return;
+  const rtp::History::Entry* e = room->history[at(media)].find(*index);
   if (e == nullptr) return;
   const Bytes packet(c.pool.slot_bytes(e->slot) + e->offset, e->len);
   const auto header = rtp::parse_header(packet);
   const auto payload = header ? rtp::payload(*header, packet) : std::nullopt;
   if (!payload) return;
   const HistoryTraits& traits = room->history_of[at(media)];
+  if (t.pt[traits.codec] == 0xff) return;
   SourcePacket src{.source = traits.source,
+                   .index = *index,
                    .media = media,
                    .codec = traits.codec,
                    .level_id = traits.level_id,
                    .orientation_id = traits.orientation_id,
                    .header = *header,
                    .payload = *payload};
-  deliver(c, player, src, true);
+  send_copy(c, player, t, src, t.splice.map_again(*index, header->timestamp), true);
   // The history may let go of it before it is protected.
   c.pool.share(e->slot);
   Packet held;

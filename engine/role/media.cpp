@@ -65,12 +65,14 @@ void arm_reports(Core& c, uint32_t session) {
   c.wake_at(session, cold.next_report);
 }
 
-void dispatch(Core& c, uint32_t session, const Placed& at, const rtp::Header& header, const Packet& p) {
+void dispatch(Core& c, uint32_t session, const Placed& at, const rtp::Header& header, const Packet& p,
+              uint64_t index) {
   const auto payload = rtp::payload(header, c.pool.payload(p));
   if (!payload) return c.drop(p, Drop::rtp_malformed, session);
-  if (c.hot[session].role == Role::agent) return echo_rtp(c, session, at.media, p);
+  if (c.hot[session].role == Role::agent) return echo_rtp(c, session, at.media, p, index);
   SourcePacket src;
   src.source = {c.key_of(session).packed(), header.ssrc};
+  src.index = index;
   src.media = at.media;
   src.codec = at.codec;
   src.level_id = at.track->ext.id(rtp::ExtKind::audio_level);
@@ -111,7 +113,7 @@ void prefetch_players(const Core& c, std::span<const Routed> in) {
     if (const auto* list = list_of(r)) c.prefetch_player(c.members.first(*list));
 }
 
-void on_rtp(Core& c, uint32_t session, const Packet& p) {
+void on_rtp(Core& c, uint32_t session, const Packet& p, uint64_t index) {
   const auto header = rtp::parse_header(c.pool.payload(p));
   if (!header) return c.drop(p, Drop::rtp_malformed, session);
   const Placed at = place(c, session, header->payload_type);
@@ -132,7 +134,7 @@ void on_rtp(Core& c, uint32_t session, const Packet& p) {
   if (!h.rtp_in) h.rtp_in = true, c.cold[session].first_rtp_in_at = c.now;
   if (!h.reports_armed) arm_reports(c, session);
   if (t.key_frame_wanted && at.media == MediaKind::video) send_pli(c, session);
-  dispatch(c, session, at, *header, p);
+  dispatch(c, session, at, *header, p, index);
 }
 
 /// Whether the packet advances its stream, told before the statistics take note of it.
@@ -157,7 +159,7 @@ void on_authentic(Core& c, uint32_t session, Packet& p, const srtp::RxJob& job) 
     authentic(c, session, from, !job.rtcp && is_newest(c, session, c.pool.payload(p)));
     if (!c.owns(key)) return c.drop(p, Drop::session_closed);
   }
-  if (!job.rtcp) return on_rtp(c, session, p);
+  if (!job.rtcp) return on_rtp(c, session, p, job.index);
   if (!on_rtcp(c, session, c.pool.payload(p))) return c.drop(p, Drop::rtcp_malformed, session);
   c.release(p);
 }

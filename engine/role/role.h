@@ -42,6 +42,7 @@ void media_batch(Core& c, std::span<const Routed> in);
 /// A publisher's decrypted RTP packet, wherever it was received.
 struct SourcePacket {
   rtp::Source source;
+  uint64_t index = 0;  ///< SRTP index, which its replay window lets pass once (rtp::Splice)
   MediaKind media = MediaKind::audio;
   uint8_t codec = 0;
   uint8_t level_id = 0;  ///< extension ids of the publisher
@@ -52,8 +53,8 @@ struct SourcePacket {
 /// To all players on this shard and, if it is the publisher's own, to the other shards. The packet stays the
 /// caller's.
 void forward_rtp(Core& c, uint32_t publisher, const SourcePacket& src, const Packet& p);
-/// One copy for one session; `again`: a retransmission.
-void deliver(Core& c, uint32_t session, const SourcePacket& src, bool again = false);
+/// One copy for one session.
+void deliver(Core& c, uint32_t session, const SourcePacket& src);
 void join_room(Core& c, uint32_t session);
 /// The control thread's view of a room.
 void update_room(Core& c, const Command& command);
@@ -77,8 +78,8 @@ void send_due_reports(Core& c, uint32_t session);
 void send_due_feedback(Core& c, uint32_t session);
 
 // echo.cpp
-/// Holds an agent's packet back for the set delay; takes the packet over.
-void echo_rtp(Core& c, uint32_t session, MediaKind media, const Packet& p);
+/// Holds an agent's packet back for the set delay; takes the packet over. `index`: as in SourcePacket.
+void echo_rtp(Core& c, uint32_t session, MediaKind media, const Packet& p, uint64_t index);
 /// Sends what is due.
 void play_echo(Core& c, uint32_t session);
 

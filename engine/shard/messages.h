@@ -61,9 +61,10 @@ struct PeerMessage {
   uint32_t room = 0;
   uint32_t room_gen = 0;
   SessionKey session;
-  NtpTime ntp;  ///< of room_sr, already on our clock
-  RtpTime rtp;  ///< of room_sr
-  Ssrc ssrc;    ///< of room_sr
+  uint64_t index = 0;  ///< of room_rtp: SRTP index
+  NtpTime ntp;         ///< of room_sr, already on our clock
+  RtpTime rtp;         ///< of room_sr
+  Ssrc ssrc;           ///< of room_sr
   Packet packet;
 };
 

@@ -144,6 +144,7 @@ struct EchoLine {
   static constexpr uint32_t kCapacity = 256;
   struct Item {
     Micros due;
+    uint64_t index = 0;  ///< of the received packet
     SlotIndex slot = kNoSlot;
     uint16_t offset = 0;
     uint16_t len = 0;

@@ -26,17 +26,17 @@ void Splice::switch_to(Source source) {
 }
 
 /// RFC 3550 A.1's rule: one packet from far away may be a straggler, two in sequence are a restart.
-bool Splice::must_join(SeqNo seq) {
+bool Splice::must_join(int64_t index) {
   if (!joined_) return true;
-  const int ahead = seq.minus(highest_in_);
+  const int64_t ahead = index - highest_in_;
   if (ahead >= -kMaxGap && ahead <= kMaxGap) return false;
-  if (has_suspect_ && seq == suspect_next_) return true;
+  if (has_suspect_ && index == suspect_next_) return true;
   has_suspect_ = true;
-  suspect_next_ = seq + 1;
+  suspect_next_ = index + 1;
   return false;
 }
 
-void Splice::join(SeqNo seq, RtpTime timestamp, Micros now) {
+void Splice::join(int64_t index, RtpTime timestamp, Micros now) {
   uint32_t step = 0;
   if (started_) {
     ++switches_;
@@ -46,25 +46,26 @@ void Splice::join(SeqNo seq, RtpTime timestamp, Micros now) {
   timestamp_shift_ = newest_timestamp_.v + step - timestamp.v;
   first_out_ = highest_out_ + 1;
   // map() adds the distance from the newest, which is 1 for the packet that joins.
-  highest_in_ = seq - 1;
+  highest_in_ = index - 1;
   newest_timestamp_ = newest_timestamp_ + step;
   newest_at_ = now;
   joined_ = started_ = true;
   has_suspect_ = false;
 }
 
-std::optional<Splice::Out> Splice::map(Source source, SeqNo seq, RtpTime timestamp, Micros now) {
+std::optional<Splice::Out> Splice::map(Source source, uint64_t packet_index, RtpTime timestamp, Micros now) {
   if (source != source_) return {};
-  if (must_join(seq)) join(seq, timestamp, now);
+  const auto index = static_cast<int64_t>(packet_index);
+  if (must_join(index)) join(index, timestamp, now);
 
-  const int ahead = seq.minus(highest_in_);
+  const int64_t ahead = index - highest_in_;
   if (ahead < -kMaxGap || ahead > kMaxGap) return {};
   const int64_t out = highest_out_ + ahead;
   if (out < first_out_) return {};
   const RtpTime out_timestamp{timestamp.v + timestamp_shift_};
   if (ahead > 0) {
     highest_out_ = out;
-    highest_in_ = seq;
+    highest_in_ = index;
     has_suspect_ = false;
   }
   // Frames may be sent out of presentation order (B-frames), so newest by number is not latest by time.
@@ -75,11 +76,16 @@ std::optional<Splice::Out> Splice::map(Source source, SeqNo seq, RtpTime timesta
   return Out{SeqNo{static_cast<uint16_t>(out)}, out_timestamp};
 }
 
-std::optional<SeqNo> Splice::source_seq(SeqNo out) const {
+std::optional<uint64_t> Splice::source_index(SeqNo out) const {
   if (!joined_) return {};
   const int behind = SeqNo{static_cast<uint16_t>(highest_out_)}.minus(out);
   if (behind < 0 || highest_out_ - behind < first_out_) return {};
-  return highest_in_ - behind;
+  return static_cast<uint64_t>(highest_in_ - behind);
+}
+
+Splice::Out Splice::map_again(uint64_t index, RtpTime timestamp) const {
+  const int64_t out = highest_out_ + static_cast<int64_t>(index) - highest_in_;
+  return {SeqNo{static_cast<uint16_t>(out)}, RtpTime{timestamp.v + timestamp_shift_}};
 }
 
 std::optional<RtpTime> Splice::map_time(RtpTime timestamp) const {

@@ -22,6 +22,10 @@ struct Source {
 /// constant, so reordering stays reordering and loss stays a visible gap. Packets of any other source, and of
 /// the current one from before its first forwarded packet (their numbers belong to the source before), are
 /// refused. Owner thread only.
+///
+/// A source's packets are named by their 48-bit index (RFC 3711 §3.3.1), which no two of them share, not by
+/// the sequence number, which comes back after 65536 packets: so no two packets ever get the same output
+/// number, whatever a publisher does, and output numbers may be used as SRTP nonces.
 class Splice {
  public:
   struct Out {
@@ -41,12 +45,14 @@ class Splice {
 
   /// Nothing: refused. A packet more than 3000 numbers away is refused too, unless it follows upon another
   /// such: then the source has begun anew and is joined on. The same input gives the same output for as long
-  /// as the source stays current (a retransmission may call it again).
-  std::optional<Out> map(Source source, SeqNo seq, RtpTime timestamp, Micros now);
+  /// as the source stays current. `index` < 2^48.
+  std::optional<Out> map(Source source, uint64_t index, RtpTime timestamp, Micros now);
 
-  /// The current source's number of a packet that was sent as `out`, to answer a NACK; nothing if that number
+  /// The current source's index of a packet that was sent as `out`, to answer a NACK; nothing if that number
   /// was sent for an earlier source or is not sent yet.
-  std::optional<SeqNo> source_seq(SeqNo out) const;
+  std::optional<uint64_t> source_index(SeqNo out) const;
+  /// What map() gave for the packet that source_index() names; changes nothing.
+  Out map_again(uint64_t index, RtpTime timestamp) const;
   /// The output timestamp of an instant of the current source, for sender reports; nothing before its first
   /// packet.
   std::optional<RtpTime> map_time(RtpTime timestamp) const;
@@ -57,8 +63,8 @@ class Splice {
   uint32_t switches() const { return switches_; }
 
  private:
-  bool must_join(SeqNo seq);
-  void join(SeqNo seq, RtpTime timestamp, Micros now);
+  bool must_join(int64_t index);
+  void join(int64_t index, RtpTime timestamp, Micros now);
 
   Source source_;
   bool started_ = false;  ///< something was sent
@@ -69,8 +75,8 @@ class Splice {
   uint32_t switches_ = 0;
   int64_t highest_out_ = 0;  ///< extended
   int64_t first_out_ = 0;    ///< of the current source, extended
-  SeqNo highest_in_;
-  SeqNo suspect_next_;
+  int64_t highest_in_ = 0;
+  int64_t suspect_next_ = 0;
   uint32_t timestamp_shift_ = 0;
   RtpTime newest_timestamp_;
   Micros newest_at_;

@@ -101,10 +101,13 @@ void check_state(Bytes steps) {
     require(n <= due.size() && nack.missing() < 64);
     for (size_t i = 1; i < n; ++i) require(due[i].newer_than(due[i - 1]));
     held.insert(slot);
-    if (const SlotIndex out = history.put(seq, slot, 0, 1); out != kNoSlot) require(held.erase(out) == 1);
+    // The top bits make the cycles of sequence numbers.
+    const uint64_t index = (uint64_t{op} << 16) | seq.v;
+    if (const SlotIndex out = history.put(index, slot, 0, 1); out != kNoSlot) require(held.erase(out) == 1);
     require(held.size() == history.size());
-    if (const auto out = splice.map(source, seq, timestamp, now)) {
-      require(splice.source_seq(out->seq) == seq);
+    if (const auto out = splice.map(source, index, timestamp, now)) {
+      require(splice.source_index(out->seq) == index);
+      require(splice.map_again(index, timestamp).seq == out->seq);
       require(!splice.newest().seq.newer_than(out->seq) || splice.newest().seq.minus(out->seq) <= 3000);
     }
     if ((op & 0xc0) == 0x40) {
