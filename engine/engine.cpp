@@ -61,8 +61,8 @@ ShardLimits Engine::limits() const {
   ShardLimits l;
   l.sessions = config_.max_sessions;
   l.rooms = config_.max_rooms;
-  // Four paths of a session's own, and room for addresses whose sessions live on other shards.
-  l.flows = 6 * config_.max_sessions;
+  // Every path that a session may have here, and every address that it may be handed over from.
+  l.flows = (ice::kMaxPaths + HandedOver::kMax) * config_.max_sessions;
   l.pool_slots = config_.pool_slots != 0 ? config_.pool_slots : derived_pool_slots(config_);
   return l;
 }

@@ -45,10 +45,10 @@ void on_check(Core& c, const Packet& p, uint32_t session, const ice::CheckedRequ
   if (rq.ufrag.ice_generation != c.agents[session].generation())
     take_restart(c, session, rq.ufrag.ice_generation);
   const ice::PathAddress from = path_of(p);
-  const bool known = c.agents[session].is_known(from);
   const ice::Actions actions = c.agents[session].check(rq, from, c.random.view(), c.now);
   if (actions.drop != Drop::none) return c.drop(p, actions.drop, session);
-  if (!known) remember_flow(c, session, from);
+  // A known path too: another session may have used the address since.
+  remember_flow(c, session, from);
   if (actions.respond) reply(c, p, session, rq);
   apply(c, session, actions);
   c.release(p);
@@ -113,6 +113,41 @@ void on_stun(Core& c, const Packet& p, uint32_t session) {
   c.drop(p, Drop::stun_unsupported, session);
 }
 
+/// Forgets the `n` oldest addresses of a session that another shard owns.
+void forget_elsewhere(Core& c, SessionKey session, uint32_t n) {
+  HandedOver& h = c.handed[session.index];
+  for (uint32_t i = 0; i < n; ++i) {
+    const FlowValue* v = c.flows.find(h.flow[i]);
+    // The address may be another session's by now.
+    if (v != nullptr && v->key == session) c.flows.erase(h.flow[i]);
+  }
+  h.n -= n;
+  std::copy_n(h.flow.begin() + n, h.n, h.flow.begin());
+}
+
+/// True if the address is new.
+bool remember_elsewhere(Core& c, const FlowKey& key, SessionKey session, ShardId to) {
+  HandedOver& h = c.handed[session.index];
+  if (h.gen != session.gen) {
+    forget_elsewhere(c, {session.index, h.gen}, h.n);
+    h.gen = session.gen;
+  }
+  const auto end = h.flow.begin() + h.n;
+  const bool known = std::find(h.flow.begin(), end, key) != end;
+  if (!known && h.n == HandedOver::kMax) {
+    if (c.now - h.newest_at < HandedOver::kReplaceInterval) return false;
+    forget_elsewhere(c, session, 1);
+  }
+  FlowValue v;
+  v.key = session;
+  v.kind = FlowValue::Kind::elsewhere;
+  v.owner = to;
+  if (c.flows.insert(key, v) == nullptr || known) return false;
+  h.flow[h.n++] = key;
+  h.newest_at = c.now;
+  return true;
+}
+
 }  // namespace
 
 void stun_batch(Core& c, std::span<const Routed> in) {
@@ -125,27 +160,15 @@ void stun_batch(Core& c, std::span<const Routed> in) {
 }
 
 void hand_over(Core& c, const Packet& p, SessionKey session, ShardId to, bool authenticated) {
-  if (authenticated) {
-    HandedOver& h = c.handed[session.index];
-    if (h.gen != session.gen) h.gen = session.gen, h.n = 0;
-    const FlowKey key{p.remote, p.local};
-    const auto end = h.flow.begin() + h.n;
-    FlowValue v;
-    v.key = session;
-    v.kind = FlowValue::Kind::elsewhere;
-    v.owner = to;
-    const bool known = std::find(h.flow.begin(), end, key) != end;
-    if (!known && h.n < HandedOver::kMax && c.flows.insert(key, v) != nullptr) {
-      h.flow[h.n++] = key;
-      Notice n;
-      n.kind = Notice::Kind::steer;
-      n.owner = to;
-      n.session = session;
-      n.time = c.now;
-      n.remote = p.remote;
-      n.local = p.local;
-      c.notice(n);
-    }
+  if (authenticated && remember_elsewhere(c, {p.remote, p.local}, session, to)) {
+    Notice n;
+    n.kind = Notice::Kind::steer;
+    n.owner = to;
+    n.session = session;
+    n.time = c.now;
+    n.remote = p.remote;
+    n.local = p.local;
+    c.notice(n);
   }
   PeerMessage m;
   m.kind = PeerMessage::Kind::datagram;
@@ -156,9 +179,7 @@ void hand_over(Core& c, const Packet& p, SessionKey session, ShardId to, bool au
 
 void forget_handed_over(Core& c, SessionKey session) {
   HandedOver& h = c.handed[session.index];
-  if (h.gen != session.gen) return;
-  for (uint32_t i = 0; i < h.n; ++i) c.flows.erase(h.flow[i]);
-  h.n = 0;
+  if (h.gen == session.gen) forget_elsewhere(c, {session.index, h.gen}, h.n);
 }
 
 }  // namespace sluice::engine

@@ -165,9 +165,12 @@ struct EchoLine {
 /// Addresses of a session owned elsewhere whose packets arrive here all the same.
 struct HandedOver {
   static constexpr size_t kMax = 4;
+  /// Once the list is full, the oldest gives way at most so often: an address costs an entry for steering.
+  static constexpr Micros kReplaceInterval = seconds(1);
   uint32_t gen = 0;
   uint32_t n = 0;
-  std::array<FlowKey, kMax> flow{};
+  std::array<FlowKey, kMax> flow{};  ///< oldest first
+  Micros newest_at;
 };
 
 }  // namespace sluice::engine

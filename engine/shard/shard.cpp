@@ -49,7 +49,7 @@ void Shard::run_once() {
   core_.now = backend_->receive(rx_, wait_until(), core_.drops);
   asleep_.store(false, std::memory_order_relaxed);
   ++core_.loops;
-  process(rx_);
+  process(rx_, false);
   take_peers();
   take_home();
   take_commands();
@@ -84,18 +84,18 @@ void Shard::wake() {
   if (asleep_.load(std::memory_order_relaxed)) backend_->wake();
 }
 
-void Shard::process(RxBatch& batch) {
+void Shard::process(RxBatch& batch, bool lent) {
   if (batch.empty()) return;
   if (publish_at_ == kNever) publish_at_ = core_.now + kPublishInterval;
   Sorted sorted;
-  resolve(batch, sorted);
+  resolve(batch, lent, sorted);
   stun_batch(core_, sorted.stun.view());
   dtls_batch(core_, sorted.dtls.view());
   media_batch(core_, sorted.media.view());
   batch.clear();
 }
 
-void Shard::resolve(RxBatch& batch, Sorted& out) {
+void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
   using wire::PacketClass;
   std::array<uint64_t, kRxBurst> hash;
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -109,7 +109,8 @@ void Shard::resolve(RxBatch& batch, Sorted& out) {
     Packet& p = batch[i];
     const auto kind = static_cast<PacketClass>(p.kind);
     const FlowValue* flow = core_.flows.find({p.remote, p.local}, hash[i]);
-    if (flow != nullptr && flow->kind == FlowValue::Kind::elsewhere) {
+    // Only once: two shards may each believe that an address is the other's.
+    if (flow != nullptr && flow->kind == FlowValue::Kind::elsewhere && !lent) {
       hand_over(core_, p, flow->key, flow->owner, false);
       continue;
     }
@@ -160,7 +161,7 @@ void Shard::take_peers() {
       p.rx_time = core_.now;
       peer_rx_.push(p);
     });
-    process(peer_rx_);
+    process(peer_rx_, true);
   }
 }
 

@@ -48,8 +48,9 @@ class Shard {
 
  private:
   struct Sorted;
-  void process(RxBatch& batch);
-  void resolve(RxBatch& batch, Sorted& out);
+  /// `lent`: by another shard, which has had its guess at whose the packets are.
+  void process(RxBatch& batch, bool lent);
+  void resolve(RxBatch& batch, bool lent, Sorted& out);
   void take_commands();
   void take_peers();
   void take_home();

@@ -1,0 +1,109 @@
+// Shards without threads and clients without a network: what tests of the roles step by hand. A session's
+// handshake is skipped by handing its shard the message that the worker would send.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/shard/shard.h"
+#include "net/ice/shard_keys.h"
+#include "net/srtp/srtp.h"
+
+namespace sluice::test {
+
+struct Datagram {
+  Endpoint remote;
+  std::vector<uint8_t> bytes;
+};
+
+/// Receives what was placed, keeps what is sent.
+class MemoryBackend final : public io::Backend {
+ public:
+  explicit MemoryBackend(PacketPool& pool) : pool_(pool) {}
+
+  Micros receive(RxBatch& rx, Micros, DropCounters&) override;
+  void send(TxBatch& tx, DropCounters&) override;
+  void wake() override {}
+  uint32_t slots_held() const override { return 0; }
+  std::expected<void, io::IoError> grant_ports(io::PortRange) override { return {}; }
+  const io::IoCounters& counters() const override { return counters_; }
+  const char* name() const override { return "memory"; }
+
+  std::deque<Datagram> waiting;
+  std::vector<Datagram> sent;
+  Micros now = seconds(1);
+
+ private:
+  PacketPool& pool_;
+  io::IoCounters counters_;
+};
+
+/// One direction of SRTP at a client.
+template <class Direction>
+struct Keyed {
+  Direction state;
+  alignas(64) std::array<std::byte, srtp::kMaxContextBytes> context;
+};
+
+struct Client {
+  engine::SessionSpec spec;
+  Endpoint at;
+  std::unique_ptr<Keyed<srtp::Outbound>> out = std::make_unique<Keyed<srtp::Outbound>>();
+  std::unique_ptr<Keyed<srtp::Inbound>> in = std::make_unique<Keyed<srtp::Inbound>>();
+
+  engine::SessionKey key() const { return spec.key; }
+};
+
+inline constexpr Endpoint kServer{Address::v4(192, 0, 2, 1), 3478};
+inline constexpr uint8_t kOpus = 1, kVp8 = 2, kOpusPt = 111, kVp8Pt = 96;
+
+class Shards {
+ public:
+  explicit Shards(uint32_t n, engine::LinkSizes sizes = {});
+
+  /// Known to the directory, to no shard yet. Audio and video, in the directions of the role.
+  Client offer(engine::Role role, uint32_t room = 0);
+  /// A check of the client's, as received by `shard`.
+  void check(const Client& c, uint32_t shard);
+  /// Checked and with keys at `shard`.
+  Client connect(engine::Role role, uint32_t shard, uint32_t room = 0);
+  /// What the control thread says of a room.
+  void tell_room(uint32_t room, engine::SessionKey publisher, uint32_t publisher_shard, uint64_t players);
+  void tell(uint32_t shard, const engine::Command& c) { (*links_.commands[shard])->try_push(c); }
+
+  /// The client's RTP, as received by `shard`.
+  void say(Client& c, uint32_t shard, uint64_t seq, uint8_t pt = kOpusPt, std::string_view payload = "voice");
+  void send_rtcp(Client& c, uint32_t shard, Bytes compound);
+  void place(uint32_t shard, const Endpoint& from, Bytes bytes);
+  /// RTP payloads that reached the client since the last call, from all shards; other datagrams are taken
+  /// too.
+  std::vector<std::string> heard(Client& c);
+
+  /// Every shard once.
+  void step(int times = 1);
+  void advance(Micros by);
+  engine::Shard& shard(uint32_t i) { return *shards_[i]; }
+  engine::Core& core(uint32_t i) { return shards_[i]->core(); }
+  MemoryBackend& backend(uint32_t i) { return *backends_[i]; }
+  engine::Directory& directory() { return directory_; }
+  std::vector<engine::Notice> notices(uint32_t shard);
+
+ private:
+  void hand_keys(Client& c, uint32_t shard);
+
+  engine::Directory directory_{kSessions};
+  engine::ShardLinks links_;
+  crypto::StreamRandom random_{uint64_t{7}};
+  ice::ShardKeys keys_;
+  std::unique_ptr<srtp::Cipher> cipher_;
+  std::vector<std::unique_ptr<engine::Shard>> shards_;
+  std::vector<MemoryBackend*> backends_;
+  uint32_t next_ = 0;
+
+  static constexpr uint32_t kSessions = 64;
+};
+
+}  // namespace sluice::test
