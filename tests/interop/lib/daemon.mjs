@@ -1,4 +1,12 @@
 // `sluice run`, and its HTTP API as a scenario uses it.
+import { createSocket } from 'node:dgram';
+
+/** Whether somebody could bind the port now. */
+const bindable = (port) => new Promise((resolve) => {
+  const socket = createSocket('udp6');
+  socket.on('error', () => resolve(false));
+  socket.bind(port, '::', () => socket.close(() => resolve(true)));
+});
 
 export class Daemon {
   constructor(test, args, { env, far } = {}) {
@@ -16,6 +24,13 @@ export class Daemon {
     const http = /http=(\S+)/.exec(line)[1];
     this.url = (/^https?:/.test(http) ? http : `http://${http}`).replace(/\/$/, '');
     this.udp = /udp=(\S+)/.exec(line)[1];
+  }
+
+  /** The kernel gives the sockets of a killed io_uring process back a moment after its death. */
+  async end() {
+    await this.child.end();
+    const port = Number(this.udp?.split(',')[0].split(':').at(-1));
+    if (port) await this.test.until('the UDP port is free again', () => bindable(port));
   }
 
   at(path) { return new URL(path, this.url).href; }

@@ -81,6 +81,7 @@ export class Test {
   async daemon(args = [], options = {}) {
     const daemon = new Daemon(this, args, options);
     this.daemons.push(daemon);
+    this.after(() => daemon.end());
     await daemon.ready();
     return daemon;
   }

@@ -58,7 +58,8 @@ Caller::~Caller() {
 }
 
 void Caller::dial(const Endpoint& http, const std::string& path) {
-  const std::string fingerprint = dtls::to_text(dtls_.fingerprint());
+  const dtls::Fingerprint hash = dtls_.fingerprint();
+  const std::string fingerprint = fmt::format("{} {}", dtls::name_of(hash.alg), dtls::to_text(hash));
   answer_ = post_offer(http, path, offer_of(ufrag_, pwd_, fingerprint));
   sockaddr_in to{};
   to.sin_family = AF_INET;

@@ -3,15 +3,17 @@ import { Call } from './console/call.js';
 import { ToneEar, toneStream } from './tones.js';
 
 const calls = [];
-let context;
+let ready;
 
-async function audio() {
-  if (!context) {
-    context = new AudioContext({ sampleRate: 48000 });
+/** The page's one audio context, once it knows the ear. */
+function audio() {
+  ready ??= (async () => {
+    const context = new AudioContext({ sampleRate: 48000 });
     await context.audioWorklet.addModule('tone-ear.js');
-  }
-  await context.resume();
-  return context;
+    await context.resume();
+    return context;
+  })();
+  return ready;
 }
 
 function remember(call) {

