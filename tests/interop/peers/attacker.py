@@ -108,7 +108,7 @@ def main():
         if mode == "forge":
             # The client's SSRC, a sequence number that it will not reach meanwhile, and a body that no key signed.
             ahead = (struct.unpack_from("!H", data, 2)[0] + 500 + i) & 0xFFFF
-            data = data[:2] + struct.pack("!H", ahead) + data[4:12] + os.urandom(len(data) - 12)
+            data = b"\x80" + data[1:2] + struct.pack("!H", ahead) + data[4:12] + os.urandom(len(data) - 12)
         spoof(raw, client, target, data)
     return count
 
