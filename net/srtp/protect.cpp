@@ -110,10 +110,10 @@ class Sender {
 void protect(Cipher& cipher, std::span<TxJob> jobs) {
   Sender sender(cipher);
   for (const TxJob& job : jobs) Sender::prefetch_state(job);
-  const size_t ahead = std::min(jobs.size(), kBurst);
+  const size_t ahead = std::min(jobs.size(), kAhead);
   for (size_t i = 0; i < ahead; ++i) sender.prefetch_keys(jobs[i]);
   for (size_t i = 0; i < jobs.size(); ++i) {
-    if (i + kBurst < jobs.size()) sender.prefetch_keys(jobs[i + kBurst]);
+    if (i + kAhead < jobs.size()) sender.prefetch_keys(jobs[i + kAhead]);
     sender.take(jobs[i]);
   }
   sender.flush();

@@ -216,10 +216,10 @@ class Receiver {
 void unprotect(Cipher& cipher, std::span<RxJob> jobs) {
   Receiver receiver(cipher);
   for (const RxJob& job : jobs) Receiver::prefetch_state(job);
-  const size_t ahead = std::min(jobs.size(), kBurst);
+  const size_t ahead = std::min(jobs.size(), kAhead);
   for (size_t i = 0; i < ahead; ++i) receiver.prefetch_keys(jobs[i]);
   for (size_t i = 0; i < jobs.size(); ++i) {
-    if (i + kBurst < jobs.size()) receiver.prefetch_keys(jobs[i + kBurst]);
+    if (i + kAhead < jobs.size()) receiver.prefetch_keys(jobs[i + kAhead]);
     receiver.take(jobs[i]);
   }
   receiver.flush();

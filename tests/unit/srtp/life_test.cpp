@@ -140,8 +140,7 @@ TEST_CASE("closing cleanses the context and refuses everything after") {
   });
 }
 
-TEST_CASE(
-    "contexts are as large as a session's slab is told, and copies of keys differ from what they made") {
+TEST_CASE("contexts are as large as a session's slab is told") {
   for (const Kind kind : kAllKinds) {
     const auto cipher = make_cipher(kind);
     CHECK(cipher->kind() == kind);
@@ -151,9 +150,9 @@ TEST_CASE(
     }
   }
   const auto ipsec = make_cipher(Kind::ipsec_mb), openssl = make_cipher(Kind::openssl);
-  CHECK(ipsec->context_bytes(Profile::aead_aes_128_gcm) == 2048);
-  CHECK(ipsec->context_bytes(Profile::aead_aes_256_gcm) == 2048);
-  CHECK(ipsec->context_bytes(Profile::aes_cm_128_hmac_sha1_80) == 512);
+  CHECK(ipsec->context_bytes(Profile::aead_aes_128_gcm) == 2112);
+  CHECK(ipsec->context_bytes(Profile::aead_aes_256_gcm) == 2112);
+  CHECK(ipsec->context_bytes(Profile::aes_cm_128_hmac_sha1_80) == 576);
   CHECK(openssl->context_bytes(Profile::aead_aes_128_gcm) == 128);
   CHECK(openssl->context_bytes(Profile::aes_cm_128_hmac_sha1_80) == 512);
 }
