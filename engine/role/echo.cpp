@@ -8,6 +8,8 @@ namespace {
 
 /// Packets that echoes may hold, as a share of the pool: calls that are forwarded come first.
 constexpr uint32_t kEchoShare = 2;
+/// Slots that echoes leave free, as a share of the pool.
+constexpr uint32_t kEchoReserve = 8;
 
 void play_one(Core& c, uint32_t session, const EchoLine::Item& item) {
   const Bytes packet(c.pool.slot_bytes(item.slot) + item.offset, item.len);
@@ -37,7 +39,7 @@ void echo_rtp(Core& c, uint32_t session, MediaKind media, const Packet& p, uint6
   EchoLine& line = c.echo[session];
   const Micros due = c.now + c.cold[session].spec.echo_delay;
   if (media != MediaKind::audio || c.slots_in_echo >= c.pool.capacity() / kEchoShare ||
-      !line.push({due, index, p.slot, p.offset, p.len}))
+      c.pool.free() < c.pool.capacity() / kEchoReserve || !line.push({due, index, p.slot, p.offset, p.len}))
     return c.drop(p, Drop::agent_full, session);
   ++c.slots_in_echo;
   if (line.n == 1) c.wake_at(session, due);

@@ -14,6 +14,9 @@ namespace {
 
 /// Slots that histories leave alone, as a share of the pool: what is on its way comes first.
 constexpr uint32_t kHistoryReserve = 4;
+/// Between two requests to another shard for a room's key frame: its publisher is asked more rarely still,
+/// and a player may ask as often as it likes.
+constexpr Micros kAskInterval = millis(50);
 
 constexpr size_t at(MediaKind k) { return static_cast<size_t>(k); }
 
@@ -35,7 +38,12 @@ void open_histories(Core& c, RoomLocal& room, uint32_t room_index) {
 
 void keep(Core& c, RoomLocal& room, const SourcePacket& src, const Packet& p) {
   rtp::History& history = room.history[at(src.media)];
-  if (history.capacity() == 0 || c.pool.free() < c.pool.capacity() / kHistoryReserve) return;
+  if (history.capacity() == 0) return;
+  if (c.pool.free() < c.pool.capacity() / kHistoryReserve) {
+    // What is kept of rooms gone quiet must not starve all others for good: whoever speaks gives up its own.
+    if (history.size() > 0) drain_history(c, history);
+    return;
+  }
   const HistoryTraits traits{src.source, src.codec, src.level_id, src.orientation_id};
   if (room.history_of[at(src.media)] != traits) {
     drain_history(c, history);
@@ -97,6 +105,7 @@ void account(Core& c, uint32_t session, TxTrack& t, const SourcePacket& src, con
   const auto payload = static_cast<uint32_t>(src.payload.size());
   t.codec = src.codec;
   if (again) return t.stats.on_retransmission(payload);
+  if (t.again_left < TxTrack::kAgainMax) ++t.again_left;
   t.stats.on_sent(out.timestamp, payload, c.ntp_now());
   t.rate.add(c.now, static_cast<uint32_t>(header) + payload);
   if (src.level_id != 0)
@@ -190,9 +199,18 @@ void close_room(Core& c, uint32_t room_index, uint32_t gen) {
 
 void on_room_message(Core& c, const PeerMessage& m, const Packet* p) {
   RoomLocal* room = c.room_of(m.room, m.room_gen);
-  if (room == nullptr) return c.count(Drop::session_closed);
+  if (room == nullptr) {
+    if (p != nullptr) c.count(Drop::session_closed);
+    return;
+  }
   if (m.kind == PeerMessage::Kind::key_frame) {
     if (room->publisher && c.owns(room->publisher)) send_pli(c, room->publisher.index);
+    return;
+  }
+  if (room->publisher != m.session) {
+    // Of a publisher that was replaced while this was on its way, or whose room is about to be told of it: a
+    // stream that is spliced to and fro would be worse than a gap.
+    if (p != nullptr) c.count(Drop::rtp_not_publishing);
     return;
   }
   if (m.kind == PeerMessage::Kind::room_sr) {
@@ -226,6 +244,8 @@ void ask_key_frame(Core& c, RoomLocal& room, uint32_t room_index) {
     if (c.owns(room.publisher)) send_pli(c, room.publisher.index);
     return;
   }
+  if (c.now - room.key_frame_asked < kAskInterval) return;
+  room.key_frame_asked = c.now;
   PeerMessage m;
   m.kind = PeerMessage::Kind::key_frame;
   m.media = MediaKind::video;
@@ -268,7 +288,8 @@ void retransmit(Core& c, uint32_t player, MediaKind media, SeqNo out_seq) {
   const auto payload = header ? rtp::payload(*header, packet) : std::nullopt;
   if (!payload) return;
   const HistoryTraits& traits = room->history_of[at(media)];
-  if (t.pt[traits.codec] == 0xff) return;
+  if (t.pt[traits.codec] == 0xff || t.again_left == 0) return;
+  --t.again_left;
   SourcePacket src{.source = traits.source,
                    .index = *index,
                    .media = media,

@@ -52,9 +52,10 @@ void note_feedback(Core& c, uint32_t session, MediaKind media, const RxTrack& t,
   }
   if (media != MediaKind::video || !t.nack) return;
   f.nack.on_packet(header.seq, c.now);
+  if (f.nack.take_key_frame_needed()) send_pli(c, session);
   if (f.nack.missing() == 0) return;
   SessionCold& cold = c.cold[session];
-  cold.next_nack = std::min(cold.next_nack, f.nack.next_deadline(Micros{}));
+  cold.next_nack = std::min(cold.next_nack, f.nack.next_deadline(c.agents[session].rtt()));
   c.wake_at(session, cold.next_nack);
 }
 

@@ -29,6 +29,7 @@ struct RoomLocal {
   std::array<uint32_t, kMediaKinds> nack_players{};  ///< of them, those that may ask for packets again
   std::array<rtp::History, kMediaKinds> history;
   std::array<HistoryTraits, kMediaKinds> history_of{};  ///< whose packets `history` holds
+  Micros key_frame_asked;                               ///< of the publisher's shard
 };
 
 /// Packets kept per room and shard to answer NACKs: 1.3 s of 20 ms audio; about a second of video.

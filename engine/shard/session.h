@@ -95,6 +95,10 @@ struct alignas(64) TxTrack {
   bool nack = false;  ///< the client may ask for packets again
   uint8_t codec = 0;
   uint8_t mid_id = 0, level_id = 0, orientation_id = 0;
+  /// Retransmissions that are left: one more with each packet sent, so that nobody draws more than twice what
+  /// the room carries, however much is asked for.
+  uint16_t again_left = 0;
+  static constexpr uint16_t kAgainMax = 256;
   std::array<uint8_t, 16> pt{};  ///< index: codec; 0xff: not negotiated
   FixedText<16> mid;
   rtp::Splice splice;

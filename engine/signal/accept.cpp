@@ -87,6 +87,14 @@ size_t kind_index(sdp::MediaKind k) {
   return static_cast<size_t>(k == sdp::MediaKind::audio ? MediaKind::audio : MediaKind::video);
 }
 
+/// Tracks share their keys, so two of one SSRC would share their key streams (RFC 3711 §9.1).
+Ssrc fresh_ssrc(crypto::Random random, const SessionSpec& spec) {
+  for (;;) {
+    const Ssrc ssrc{random.u32() | 1};
+    if (std::ranges::none_of(spec.track, [&](const TrackSpec& t) { return t.tx_ssrc == ssrc; })) return ssrc;
+  }
+}
+
 std::string token(crypto::Random random) { return fmt::format("{:016x}", random.u64()); }
 
 }  // namespace
@@ -179,7 +187,7 @@ std::expected<Accepted, Failure> Engine::accept(const AcceptRequest& request, Mi
   spec.fingerprint = fingerprint_of(record->negotiation.transport.fingerprint);
   spec.cname.assign(token(random_));
   for (const sdp::NegotiatedMedia& m : record->negotiation.media)
-    spec.track[kind_index(m.kind)] = track_of(m, Ssrc{random_.u32() | 1});
+    spec.track[kind_index(m.kind)] = track_of(m, fresh_ssrc(random_, spec));
   mint(*record, now);
   directory_.publish(spec);
   setups_.push_back(spec.key);
