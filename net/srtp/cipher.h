@@ -73,7 +73,7 @@ class Cipher {
 
   /// Bytes of one direction's context: a multiple of 64, at most kMaxContextBytes. RTP's keys stand in front
   /// of RTCP's, so what a media packet touches is together. ipsec-mb 2112 (AEAD) or 576; OpenSSL 128 or 512;
-  /// libsrtp 128 and 17 to 29 KiB of heap. Memory in 2 MiB pages is worth a third of an AEAD hop at 20 000
+  /// libsrtp 128 and 17 to 29 KiB of heap. Memory in 2 MiB pages takes a quarter off an AEAD hop at 20 000
   /// sessions.
   virtual size_t context_bytes(Profile p) const = 0;
 
