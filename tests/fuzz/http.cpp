@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <spdlog/spdlog.h>
+
 #include "engine/control/http/service.h"
 #include "engine/control/http/v1.h"
 #include "tests/fuzz/require.h"
@@ -17,6 +19,7 @@ enum Flags : uint8_t { kRoomTokens = 1, kAdminToken = 2, kNetwork = 4 };
 
 sluice_engine* engine() {
   static sluice_engine* const one = [] {
+    spdlog::set_level(spdlog::level::off);
     sluice_error error;
     sluice_engine* const e = test::open_engine(16, error);
     require(e != nullptr);
