@@ -175,6 +175,10 @@ void Engine::on_connected(SessionRecord& record, Micros now) {
     ++room.players[record.shard->v];
     return tell_all(rooms_.command_for(record.spec.room));
   }
+  // Hung up while it connected: it must not end the one before it.
+  if (record.closing) return;
+  // A claimant that never made it may have left nobody's claim behind.
+  if (!room.claimant) room.claimant = record.spec.key;
   if (room.claimant != record.spec.key) return close(record, CloseReason::takeover, now);
   const SessionKey before = room.publisher;
   room.publisher = record.spec.key;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -55,7 +56,8 @@ void Runner::run_shard(size_t i, int core) {
   Shard& shard = engine_.shard(i);
   // The first turn may still open what must be opened on this very thread (io_uring).
   shard.run_once();
-  const ForbidAllocation forbid;
+  std::optional<ForbidAllocation> forbid;
+  if (shard.core().cipher->allocation_free()) forbid.emplace();
   while (!stop_.load(std::memory_order_acquire)) shard.run_once();
 }
 

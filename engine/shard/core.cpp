@@ -173,18 +173,20 @@ void Core::protect_queued() {
 void Core::notice(const Notice& n) {
   // What only informs may be lost; the rest fits by construction: see LinkSizes::notices.
   const bool optional = n.kind == Notice::Kind::moved || n.kind == Notice::Kind::steer;
-  if (optional && ports.notices->size_approx() > ports.notices->capacity() / 4) return;
+  if (optional && ports.notices->size_approx() >= ports.notices->capacity() / 4) return;
   [[maybe_unused]] const bool pushed = ports.notices->try_push(n);
   assert(pushed || optional);
   ++control_bell_due;
 }
 
 bool Core::lend(ShardId to, const PeerMessage& m) {
-  if (!ports.to_peer[to.v]->try_push(m)) {
+  // No more than its way home holds, so that the borrower can always give back.
+  if (lent_to[to.v] == ports.home_from_peer[to.v]->capacity() || !ports.to_peer[to.v]->try_push(m)) {
     drop(m.packet, Drop::ring_full);
     return false;
   }
   ++slots_lent;
+  ++lent_to[to.v];
   peers_to_wake |= uint64_t{1} << to.v;
   return true;
 }

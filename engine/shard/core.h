@@ -170,7 +170,8 @@ class Core {
   uint32_t live_sessions = 0;
   uint32_t slots_in_history = 0;
   uint32_t slots_in_echo = 0;
-  uint32_t slots_lent = 0;
+  uint32_t slots_lent = 0;                     ///< sum of `lent_to`
+  std::array<uint32_t, kMaxShards> lent_to{};  ///< index: borrower
   uint64_t handed_over = 0;
   uint64_t loops = 0;
 };

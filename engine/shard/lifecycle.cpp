@@ -215,6 +215,18 @@ void close(Core& c, uint32_t session, CloseReason reason) {
   --c.live_sessions;
 }
 
+void close_claimed(Core& c, SessionKey key, CloseReason reason) {
+  SessionCold& cold = c.cold[key.index];
+  if (c.hot[key.index].gen != 0 || cold.ended_gen == key.gen) return;
+  cold.ended_gen = key.gen;
+  Notice n;
+  n.kind = Notice::Kind::closed;
+  n.reason = reason;
+  n.session = key;
+  n.time = c.now;
+  c.notice(n);
+}
+
 void on_timer(Core& c, uint32_t session) {
   SessionHot& h = c.hot[session];
   if (h.phase == Phase::absent) return;

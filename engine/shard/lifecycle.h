@@ -23,6 +23,10 @@ void connect(Core& c, uint32_t session);
 /// tells the control thread.
 void close(Core& c, uint32_t session, CloseReason reason);
 
+/// The end of a session that this shard claimed and could not adopt() so far. No effect if it ended here
+/// already, of which the control thread knows.
+void close_claimed(Core& c, SessionKey key, CloseReason reason);
+
 /// Runs whatever of the session is due and schedules what comes next.
 void on_timer(Core& c, uint32_t session);
 

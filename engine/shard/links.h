@@ -51,7 +51,9 @@ struct ShardPorts {
 
 struct LinkSizes {
   uint32_t commands = 1024;
-  uint32_t notices = 1024;  ///< at least 4 per session, so that what must arrive always fits
+  /// At least 4 per session: `checking`, `connected` and `closed` must always fit, whatever else is said gets
+  /// a quarter (Core::notice).
+  uint32_t notices = 1024;
   uint32_t handshake = 256;
   uint32_t peer = 1024;
 };
@@ -66,7 +68,7 @@ struct ShardLinks {
     }
     for (uint32_t i = 0; i < shards * shards; ++i) {
       peer.push_back(std::make_unique<OwnedRing<PeerMessage>>(sizes.peer));
-      // Every lent slot is in the peer ring or in the borrower's hands, so its way home is never full.
+      // Never full: Core::lend() stops before.
       home.push_back(std::make_unique<OwnedRing<SlotIndex>>(2 * std::bit_ceil(sizes.peer)));
     }
   }

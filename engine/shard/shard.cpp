@@ -84,9 +84,13 @@ void Shard::wake() {
   if (asleep_.load(std::memory_order_relaxed)) backend_->wake();
 }
 
+void Shard::publish_soon() {
+  if (publish_at_ == kNever) publish_at_ = core_.now + kPublishInterval;
+}
+
 void Shard::process(RxBatch& batch, bool lent) {
   if (batch.empty()) return;
-  if (publish_at_ == kNever) publish_at_ = core_.now + kPublishInterval;
+  publish_soon();
   Sorted sorted;
   resolve(batch, lent, sorted);
   stun_batch(core_, sorted.stun.view());
@@ -139,7 +143,7 @@ void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
 void Shard::take_peers() {
   for (uint32_t other = 0; other < core_.shards; ++other) {
     if (other == core_.id.v) continue;
-    core_.ports.from_peer[other]->for_each(kMessagesPerLoop, [&](const PeerMessage& m) {
+    const size_t n = core_.ports.from_peer[other]->for_each(kMessagesPerLoop, [&](const PeerMessage& m) {
       if (m.kind == PeerMessage::Kind::key_frame || m.kind == PeerMessage::Kind::room_sr)
         return on_room_message(core_, m, nullptr);
       Packet p = m.packet;
@@ -161,23 +165,26 @@ void Shard::take_peers() {
       p.rx_time = core_.now;
       peer_rx_.push(p);
     });
+    if (n > 0) publish_soon();
     process(peer_rx_, true);
   }
 }
 
 void Shard::take_home() {
-  for (SpscRing<SlotIndex>* ring : core_.ports.home_from_peer) {
-    const size_t n = ring->for_each(2 * kMessagesPerLoop, [&](SlotIndex s) { core_.pool.drop(s); });
+  for (uint32_t other = 0; other < core_.shards; ++other) {
+    SpscRing<SlotIndex>& ring = *core_.ports.home_from_peer[other];
+    const size_t n = ring.for_each(ring.capacity(), [&](SlotIndex s) { core_.pool.drop(s); });
+    core_.lent_to[other] -= static_cast<uint32_t>(n);
     core_.slots_lent -= static_cast<uint32_t>(n);
   }
 }
 
 void Shard::take_commands() {
-  core_.ports.commands->for_each(kMessagesPerLoop, [&](const Command& m) {
+  const size_t n = core_.ports.commands->for_each(kMessagesPerLoop, [&](const Command& m) {
     switch (m.kind) {
       case Command::Kind::close:
-        if (core_.owns(m.session)) close(core_, m.session.index, m.reason);
-        return;
+        if (core_.owns(m.session)) return close(core_, m.session.index, m.reason);
+        return close_claimed(core_, m.session, m.reason);
       case Command::Kind::forget:
         return forget_handed_over(core_, m.session);
       case Command::Kind::room:
@@ -186,11 +193,13 @@ void Shard::take_commands() {
         return close_room(core_, m.room, m.room_gen);
     }
   });
+  if (n > 0) publish_soon();
 }
 
 void Shard::fire_timers() {
   std::array<uint32_t, 64> due;
   const size_t n = core_.wheel.advance(core_.now, due);
+  if (n > 0) publish_soon();
   for (size_t i = 0; i < n; ++i) on_timer(core_, due[i]);
 }
 

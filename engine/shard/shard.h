@@ -51,6 +51,7 @@ class Shard {
   /// `lent`: by another shard, which has had its guess at whose the packets are.
   void process(RxBatch& batch, bool lent);
   void resolve(RxBatch& batch, bool lent, Sorted& out);
+  void publish_soon();
   void take_commands();
   void take_peers();
   void take_home();

@@ -1,0 +1,71 @@
+#include <doctest/doctest.h>
+
+#include "tests/unit/engine/shards.h"
+
+using namespace sluice;
+using namespace sluice::test;
+using engine::Command;
+using engine::Notice;
+using engine::Role;
+
+TEST_CASE("a shard lends no more slots than their way home holds") {
+  engine::LinkSizes sizes;
+  sizes.peer = 2;
+  Shards s(2, sizes);
+  engine::Core& lender = s.core(0);
+  uint32_t lent = 0;
+  for (int i = 0; i < 20; ++i) {
+    engine::PeerMessage m;
+    m.packet.slot = lender.take_slot();
+    m.packet.offset = kHeadroom;
+    m.packet.len = 1;
+    m.packet.remote = {Address::v4(10, 0, 0, 1), 1000};
+    m.packet.local = kServer;
+    lent += lender.lend(ShardId{1}, m) ? 1 : 0;
+    // The lender does not come round to fetching what is given back.
+    s.shard(1).run_once();
+  }
+  CHECK(lent == lender.ports.home_from_peer[1]->capacity());
+  CHECK(lender.drops[Drop::ring_full] == 20 - lent);
+  s.step();
+  CHECK(lender.pool.in_flight() == 0);
+  CHECK(s.core(1).pool.in_flight() == 0);
+}
+
+TEST_CASE("a session that was claimed but could not be taken up ends when it is told to, once") {
+  Shards s(1);
+  const Client c = s.offer(Role::agent);
+  REQUIRE(s.directory().claim(c.key(), ShardId{0}).claim == engine::Directory::Claim::mine);
+  Command close;
+  close.kind = Command::Kind::close;
+  close.reason = engine::CloseReason::hangup;
+  close.session = c.key();
+  s.tell(0, close);
+  s.tell(0, close);
+  s.step();
+  const auto notices = s.notices(0);
+  REQUIRE(notices.size() == 1);
+  CHECK(notices[0].kind == Notice::Kind::closed);
+  CHECK(notices[0].session == c.key());
+  s.check(c, 0);
+  s.step();
+  CHECK(s.core(0).drops[Drop::ufrag_gone] == 1);
+  CHECK(s.core(0).live_sessions == 0);
+}
+
+TEST_CASE("a shard whose last session runs out says so, without a packet") {
+  Shards s(1);
+  s.connect(Role::agent, 0);
+  s.advance(seconds(1));
+  s.step();
+  engine::ShardReport r;
+  REQUIRE(s.shard(0).report(r));
+  CHECK(r.sessions == 1);
+  s.advance(seconds(40));
+  s.step();
+  CHECK(s.core(0).live_sessions == 0);
+  s.advance(seconds(1));
+  s.step();
+  REQUIRE(s.shard(0).report(r));
+  CHECK(r.sessions == 0);
+}
