@@ -33,7 +33,7 @@ std::expected<void, IoError> uring_available() {
   PacketPool pool({memory, sizeof memory}, 1);
   BufferRing buffers(pool, 2);
   Ring ring;
-  if (auto ok = ring.make(8, 16, TaskRun::coop); !ok) return ok;
+  if (auto ok = ring.make(8, 16, BackendOptions{}.uring_task_run); !ok) return ok;
   return buffers.attach(ring);
 }
 
