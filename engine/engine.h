@@ -78,9 +78,10 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   std::expected<Accepted, Failure> accept(const AcceptRequest& request, Micros now);
-  /// `generation`: the one that the client names; empty for any.
+  /// `generation`: the one that the client names; empty for any. An answer of more than `answer_max` bytes is
+  /// returned all the same, but nothing has changed then.
   std::expected<Trickled, Failure> trickle(SessionKey key, std::optional<uint32_t> generation,
-                                           std::string_view fragment, Micros now);
+                                           std::string_view fragment, size_t answer_max, Micros now);
   std::expected<void, Failure> hangup(SessionKey key, CloseReason reason, Micros now);
   void drain(Micros deadline, Micros now);
 
@@ -89,6 +90,7 @@ class Engine {
   void poll(Micros now);
   /// Oldest first; false if there is none.
   bool next_event(Event& out);
+  bool has_events() const { return !events_.empty(); }
 
   void set_steer(Steer steer) { steer_ = std::move(steer); }
   /// Before the first step: how shards wake the control thread and the thread that steps the worker.

@@ -20,7 +20,14 @@ std::expected<void, Failure> check_range(const char* field, uint64_t value, uint
       invalid(field, fmt::format("{} is out of range", value), fmt::format("use {} to {}", lo, hi)));
 }
 
+/// A list that is there and whose strings are.
+std::expected<void, Failure> check_list(const char* field, const char* const* list, size_t n) {
+  if (n == 0 || (list != nullptr && std::find(list, list + n, nullptr) == list + n)) return {};
+  return std::unexpected(invalid(field, "a string is missing", "give as many strings as the count says"));
+}
+
 std::expected<void, Failure> parse_listen(const sluice_config& c, ParsedConfig& out) {
+  if (auto ok = check_list("listen", c.listen, c.listen_count); !ok) return ok;
   for (size_t i = 0; i < c.listen_count; ++i) {
     const auto e = parse_endpoint(c.listen[i]);
     if (!e)
@@ -34,6 +41,7 @@ std::expected<void, Failure> parse_listen(const sluice_config& c, ParsedConfig& 
 }
 
 std::expected<void, Failure> parse_public(const sluice_config& c, ParsedConfig& out) {
+  if (auto ok = check_list("public_address", c.public_address, c.public_address_count); !ok) return ok;
   for (size_t i = 0; i < c.public_address_count; ++i) {
     const auto a = parse_address(c.public_address[i]);
     if (!a || a->is_unspecified())

@@ -49,6 +49,9 @@ std::expected<ParsedConfig, engine::Failure> parse(const sluice_config& c);
 /// CLOCK_MONOTONIC.
 Micros monotonic_now();
 
+/// Makes the event descriptor readable if events wait that no shard rang for.
+void ring_for_events(sluice_engine& e);
+
 /// Copies into a fixed array, cut to fit and zero-terminated.
 void copy_text(char* out, size_t cap, std::string_view text);
 template <size_t N>

@@ -22,6 +22,11 @@ Micros monotonic_now() {
 
 namespace {
 
+void ring(void* fd) {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(static_cast<io::Fd*>(fd)->get(), &one, sizeof one);
+}
+
 int64_t unix_now_us() {
   timespec t{};
   clock_gettime(CLOCK_REALTIME, &t);
@@ -123,11 +128,6 @@ void attach_steering(sluice_engine& e) {
   });
 }
 
-void ring(void* fd) {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = ::write(static_cast<io::Fd*>(fd)->get(), &one, sizeof one);
-}
-
 std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e) {
   auto parsed = parse(config);
   if (!parsed) return std::unexpected(parsed.error());
@@ -142,6 +142,11 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
 }
 
 }  // namespace
+
+void ring_for_events(sluice_engine& e) {
+  if (e.engine->has_events()) ring(&e.event_fd);
+}
+
 }  // namespace sluice::capi
 
 extern "C" {

@@ -198,7 +198,7 @@ std::expected<Accepted, Failure> Engine::accept(const AcceptRequest& request, Mi
 }
 
 std::expected<Trickled, Failure> Engine::trickle(SessionKey key, std::optional<uint32_t> generation,
-                                                 std::string_view text, Micros now) {
+                                                 std::string_view text, size_t answer_max, Micros now) {
   SessionRecord* record = registry_.find(key);
   if (record == nullptr || record->state == CallState::closed || record->closing)
     return std::unexpected(Failure{SLUICE_E_NOT_FOUND, "session", "there is no such session", "offer again"});
@@ -208,18 +208,21 @@ std::expected<Trickled, Failure> Engine::trickle(SessionKey key, std::optional<u
                                    "use the newest ETag, or * for an ICE restart"});
   const auto fragment = sdp::parse_fragment(text);
   if (!fragment) return std::unexpected(failure_of(fragment.error()));
-  SessionSpec& spec = record->spec;
-  if (fragment->ufrag.empty() || fragment->ufrag == spec.remote_ufrag.view())
+  if (fragment->ufrag.empty() || fragment->ufrag == record->spec.remote_ufrag.view())
     return Trickled{record->ice_generation, {}};
   // RFC 9725 §4.3.2: new credentials restart ICE.
-  spec.remote_ufrag.assign(fragment->ufrag);
-  spec.remote_pwd.assign(fragment->pwd);
-  ++record->ice_generation;
-  ++record->sdp_version;
-  spec.ice_generation = static_cast<uint8_t>(record->ice_generation);
-  mint(*record, now);
-  directory_.publish(spec);
-  return Trickled{record->ice_generation, sdp::write_fragment(record->negotiation, local_transport(*record))};
+  SessionRecord next = *record;
+  next.spec.remote_ufrag.assign(fragment->ufrag);
+  next.spec.remote_pwd.assign(fragment->pwd);
+  ++next.ice_generation;
+  ++next.sdp_version;
+  next.spec.ice_generation = static_cast<uint8_t>(next.ice_generation);
+  mint(next, now);
+  std::string answer = sdp::write_fragment(next.negotiation, local_transport(next));
+  if (answer.size() > answer_max) return Trickled{record->ice_generation, std::move(answer)};
+  *record = std::move(next);
+  directory_.publish(record->spec);
+  return Trickled{record->ice_generation, std::move(answer)};
 }
 
 }  // namespace sluice::engine
