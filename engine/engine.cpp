@@ -130,12 +130,13 @@ bool Engine::next_event(Event& out) {
   if (events_.empty()) return false;
   out = events_.front();
   events_.pop_front();
+  if (out.kind == Event::Kind::closed) reported_.push_back(out.session);
   return true;
 }
 
 void Engine::poll(Micros now) {
-  for (const SessionKey key : ended_) registry_.erase(key);
-  ended_.clear();
+  for (const SessionKey key : reported_) registry_.erase(key);
+  reported_.clear();
   for (size_t s = 0; s < shards_.size(); ++s) {
     Notice n;
     while ((*links_->notices[s])->try_pop(n)) take_notice(ShardId{static_cast<uint8_t>(s)}, n);
@@ -202,7 +203,6 @@ void Engine::on_closed(SessionRecord& record, CloseReason reason, Micros now) {
   forget.session = key;
   tell_all(forget);
   emit(Event::Kind::closed, record, now);
-  ended_.push_back(key);
 }
 
 void Engine::leave_room(SessionRecord& record) {
@@ -261,8 +261,12 @@ void Engine::end_overdue(Micros now) {
     close(*record, CloseReason::setup_timeout, now);
   }
   if (!drain_at_ || drained_) return;
-  if (now >= *drain_at_) registry_.for_each([&](SessionRecord& r) { close(r, CloseReason::drain, now); });
-  if (registry_.live() > ended_.size()) return;
+  // What has not even begun cannot be cut off by ending it.
+  const bool all = now >= *drain_at_;
+  registry_.for_each([&](SessionRecord& r) {
+    if (all || r.state == CallState::fresh) close(r, CloseReason::drain, now);
+  });
+  if (totals_.created > totals_.closed) return;
   drained_ = true;
   events_.push_back({Event::Kind::drained, {}, CloseReason::drain, now});
 }

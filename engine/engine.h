@@ -148,7 +148,8 @@ class Engine {
   std::unique_ptr<slow::HandshakeWorker> worker_;
   std::vector<std::deque<Command>> outbox_;  ///< per shard; what did not fit in its ring yet
   std::deque<Event> events_;
-  std::vector<SessionKey> ended_;  ///< closed since the last poll(); their last report is still readable
+  std::vector<SessionKey>
+      reported_;  ///< whose end the caller has heard of; their reports stay readable until the next poll()
   std::deque<SessionKey> setups_;  ///< in order of their deadlines
   std::optional<Micros> drain_at_;
   bool drained_ = false;
