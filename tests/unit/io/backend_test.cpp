@@ -81,17 +81,18 @@ TEST_CASE_TEMPLATE("several listens are served at once and answered from the rig
 TEST_CASE_TEMPLATE("a busy listen does not starve a quiet one", B, EVERY_BACKEND) {
   Rig rig(B::with(), {"127.0.0.1:0", "127.0.0.2:0"}, 2048);
   Peer peer("127.0.0.1:0");
-  for (int i = 0; i < 500; ++i) peer.send(rig.at(0), "busy");
+  for (int i = 0; i < 250; ++i) peer.send(rig.at(0), "busy");
   peer.send(rig.at(1), "quiet");
   size_t before = 0;
   for (bool found = false; !found; rig.clear()) {
     rig.receive(1);
     for (const Packet& p : rig.rx) found |= rig.text(p) == "quiet";
     if (!found) before += rig.rx.size();
-    REQUIRE(before <= 500);
+    REQUIRE(before <= 250);
   }
-  CHECK(before + 1 <= 501);
-  while (rig.backend->counters().rx_packets < 501) rig.clear(), rig.receive(1);
+  // recvmmsg visits the sockets in turn; io_uring receives in order of arrival.
+  if (rig.backend->name() == std::string_view("mmsg")) CHECK(before <= kRxBurst);
+  while (rig.backend->counters().rx_packets < 251) rig.clear(), rig.receive(1);
 }
 
 TEST_CASE_TEMPLATE(
@@ -167,10 +168,10 @@ TEST_CASE_TEMPLATE("large equal packets are segmented within 64 KiB a send, and 
   for (const bool gso : {true, false}) {
     Rig rig(B::with({.gso = gso}));
     Peer peer("127.0.0.1:0");
-    for (int i = 0; i < 200; ++i) rig.compose(std::string(1200, static_cast<char>(i)), rig.at(), peer.here());
+    for (int i = 0; i < 110; ++i) rig.compose(std::string(1200, static_cast<char>(i)), rig.at(), peer.here());
     rig.send();
-    for (int i = 0; i < 200; ++i) CHECK(peer.receive().bytes == std::string(1200, static_cast<char>(i)));
-    CHECK(rig.backend->counters().tx_gso_segments == (gso ? 200 : 0));
+    for (int i = 0; i < 110; ++i) CHECK(peer.receive().bytes == std::string(1200, static_cast<char>(i)));
+    CHECK(rig.backend->counters().tx_gso_segments == (gso ? 110 : 0));
     CHECK(rig.drops[Drop::tx_error] == 0);
   }
 }
@@ -222,7 +223,7 @@ TEST_CASE_TEMPLATE(
   std::vector<SlotIndex> taken;
   for (SlotIndex s = rig.pool().take(); s != kNoSlot; s = rig.pool().take()) taken.push_back(s);
   const uint32_t held = rig.backend->slots_held();
-  constexpr uint32_t kCount = 400;
+  constexpr uint32_t kCount = 300;
   for (uint32_t i = 0; i < kCount; ++i) peer.send(rig.at(), "x");
   std::vector<Packet> got;
   const Micros deadline = far_away();

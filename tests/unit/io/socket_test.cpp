@@ -34,7 +34,8 @@ TEST_CASE("port 0 picks one port that every shard of the listen shares") {
       CHECK(s->shard(shard)[listen].bound == s->bound()[listen]);
     }
   }
-  CHECK(s->rcvbuf_granted() >= 1u << 20);
+  // Either it is what was asked for, twice in the kernel's accounting, or a note says what it is instead.
+  CHECK((s->rcvbuf_granted() >= 2u << 20) == s->notes().empty());
 }
 
 TEST_CASE("members of a group are numbered in shard order") {

@@ -30,7 +30,7 @@ TEST_CASE_TEMPLATE(
     "an empty buffer ring ends the receive, which is counted, requested again and loses nothing", B, Uring,
     UringDefer) {
   Rig rig(B::with({.uring_buffers = 32}));
-  flood_and_check(rig, 500);
+  flood_and_check(rig, 300);
   if (rig.backend->name() == std::string_view("uring")) {
     CHECK(rig.backend->counters().rx_no_buffers > 0);
     CHECK(rig.backend->counters().rx_rearmed == 0);
@@ -41,7 +41,7 @@ TEST_CASE_TEMPLATE(
 
 TEST_CASE("a full completion queue ends the receive, which is counted, requested again and loses nothing") {
   Rig rig(Uring::with({.uring_buffers = 2048, .uring_cq_entries = 256}), {"127.0.0.1:0"}, 4096);
-  flood_and_check(rig, 1500);
+  flood_and_check(rig, 500);
   if (rig.backend->name() == std::string_view("uring")) {
     CHECK(rig.backend->counters().rx_rearmed > 0);
     CHECK(rig.backend->counters().rx_no_buffers == 0);
