@@ -2,7 +2,7 @@
 import { format, h, setText } from './dom.js';
 import { Table } from './table.js';
 
-const kSteps = [['first_check', 'ICE', 'first authenticated check'], ['dtls_start', 'DTLS begins', 'first ClientHello'],
+const kSteps = [['first_check', 'ICE', 'first authenticated check'], ['dtls_start', 'DTLS hello', 'first ClientHello'],
   ['dtls_done', 'DTLS', 'keys in place'], ['first_rtp_in', 'Media in', 'first packet from the client'],
   ['first_rtp_out', 'Media out', 'first packet to the client']];
 

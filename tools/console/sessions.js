@@ -46,7 +46,7 @@ export function sessionColumns(history, colours, hangUp) {
       sort: (s) => bitrate(s, 'in'), text: (s) => format.kbit(bitrate(s, 'in')) },
     { key: 'out', title: 'Out kbit/s', class: 'number',
       sort: (s) => bitrate(s, 'out'), text: (s) => format.kbit(bitrate(s, 'out')) },
-    { key: 'spark', title: 'Bitrate, 2 min', class: 'spark narrow-out',
+    { key: 'spark', title: 'Bitrate', tip: 'The last two minutes', class: 'spark narrow-out',
       make: (cell) => cell.append(h('canvas', { role: 'img', 'aria-label': 'bitrate' })),
       update(cell, { id }) {
         const entry = history.sessions.get(id);
