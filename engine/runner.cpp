@@ -44,7 +44,8 @@ std::expected<std::unique_ptr<Runner>, std::string> Runner::start(Engine& engine
 
 Runner::~Runner() {
   stop_.store(true, std::memory_order_release);
-  for (size_t i = 0; i < threads_.size(); ++i) engine_.shard(i).wake();
+  // Not wake(): a shard that has looked at `stop_` and is about to sleep would not be rung for.
+  for (size_t i = 0; i < threads_.size(); ++i) engine_.shard(i).interrupt();
   for (std::thread& t : threads_) t.join();
   // Shards ring the worker's bell, so it goes last.
   handshakes_.reset();

@@ -57,6 +57,11 @@ void on_check(Core& c, const Packet& p, uint32_t session, const ice::CheckedRequ
 /// A check that authenticated but whose session this shard does not have.
 void on_foreign_check(Core& c, const Packet& p, SessionKey key, const ice::CheckedRequest& rq) {
   if (rq.expired) return c.drop(p, Drop::ufrag_expired);
+  if (rq.error != 0) {
+    // It changes nothing, so whoever receives it may answer; nothing is taken up for its sake.
+    reply(c, p, Core::kNoSession, rq);
+    return c.release(p);
+  }
   const Directory::Owner owner = c.directory.claim(key, c.id);
   switch (owner.claim) {
     case Directory::Claim::gone:

@@ -33,6 +33,8 @@ class Shard {
   /// Any thread, after pushing to one of this shard's rings: ends its wait. A system call only while it
   /// sleeps.
   void wake();
+  /// Any thread: ends the wait that is under way, or the next one, though no ring has anything.
+  void interrupt() { backend_->wake(); }
   slow::Wake waker() {
     return {[](void* s) { static_cast<Shard*>(s)->wake(); }, this};
   }

@@ -69,3 +69,17 @@ TEST_CASE("a shard whose last session runs out says so, without a packet") {
   REQUIRE(s.shard(0).report(r));
   CHECK(r.sessions == 0);
 }
+
+TEST_CASE("a request that is answered by an error takes nothing up") {
+  Shards s(1);
+  const Client c = s.offer(Role::agent);
+  s.check(c, 0, stun::Attr::ice_controlled);
+  s.step();
+  CHECK(s.core(0).live_sessions == 0);
+  REQUIRE(s.backend(0).sent.size() == 1);
+  // RFC 8445 §7.3.1.1: 487, role conflict.
+  const auto answer = stun::View::parse(s.backend(0).sent[0].bytes);
+  REQUIRE(answer);
+  CHECK(answer->is_binding(stun::Class::error));
+  CHECK(s.notices(0).empty());
+}

@@ -118,12 +118,12 @@ Client Shards::offer(engine::Role role, uint32_t room) {
   return c;
 }
 
-void Shards::check(const Client& c, uint32_t shard) {
+void Shards::check(const Client& c, uint32_t shard, stun::Attr role) {
   std::array<uint8_t, 256> buffer;
   stun::Builder b(buffer, stun::Class::request, stun::Method::binding, random_.view().bytes<12>());
   b.username(c.spec.local_ufrag.view(), kRemoteUfrag);
   b.u32(stun::Attr::priority, 1);
-  b.u64(stun::Attr::ice_controlling, 1);
+  b.u64(role, 1);
   b.flag(stun::Attr::use_candidate);
   b.integrity(stun::Integrity::sha1, crypto::kPrimitives,
               keys_.keys().password_of(0, c.spec.local_ufrag.view()).bytes());

@@ -11,6 +11,7 @@
 #include "engine/shard/shard.h"
 #include "net/ice/shard_keys.h"
 #include "net/srtp/srtp.h"
+#include "net/stun/message.h"
 
 namespace sluice::test {
 
@@ -66,8 +67,8 @@ class Shards {
 
   /// Known to the directory, to no shard yet. Audio and video, in the directions of the role.
   Client offer(engine::Role role, uint32_t room = 0);
-  /// A check of the client's, as received by `shard`.
-  void check(const Client& c, uint32_t shard);
+  /// A check of the client's, as received by `shard`; `role`: what it says it is.
+  void check(const Client& c, uint32_t shard, stun::Attr role = stun::Attr::ice_controlling);
   /// Checked and with keys at `shard`.
   Client connect(engine::Role role, uint32_t shard, uint32_t room = 0);
   /// What the control thread says of a room.
