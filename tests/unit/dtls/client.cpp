@@ -17,17 +17,6 @@
 #include <openssl/x509.h>
 #include <sys/time.h>
 
-namespace {
-sluice::Micros g_now = sluice::seconds(1);
-}
-
-// OpenSSL's DTLS timers read this and nothing else.
-extern "C" int gettimeofday(timeval* tv, void*) noexcept {
-  tv->tv_sec = g_now.us / 1'000'000;
-  tv->tv_usec = g_now.us % 1'000'000;
-  return 0;
-}
-
 namespace sluice::test {
 namespace {
 
@@ -72,8 +61,6 @@ dtls::Fingerprint hash(X509* cert, dtls::HashAlg alg) {
 }
 
 }  // namespace
-
-void set_virtual_time(Micros now) { g_now = now; }
 
 struct ClientBio {
   static Client& self(BIO* b) { return *static_cast<Client*>(BIO_get_data(b)); }

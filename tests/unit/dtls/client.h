@@ -19,7 +19,8 @@ namespace sluice::test {
 
 using Datagram = std::vector<uint8_t>;
 
-/// What gettimeofday() says in the whole program, for OpenSSL's client timers.
+/// What gettimeofday() says in the whole program, for OpenSSL's client timers (virtual_time.cpp; programs
+/// that run in real time leave it out).
 void set_virtual_time(Micros now);
 
 struct ClientOptions {
