@@ -112,6 +112,9 @@ Actions LiteAgent::response(const stun::TransactionId& tid, const PathAddress& f
   p.silent = false;
   // RFC 7675 §5.1: consent is an answer to a request of ours.
   renew_consent(path, now);
+  // Whoever answers has not gone, on whatever path; media may be about to follow.
+  if (shortened_) consent_until_ = paths_[selected_].fresh_at + kConsentLifetime;
+  shortened_ = false;
   reconsider(now, out);
   // A timer that was late makes the schedule, and so the difference, wrong by as much.
   if (path == selected_) rtt_us_ = static_cast<uint32_t>(std::clamp<int64_t>(rtt.us, 1, seconds(10).us));

@@ -409,6 +409,23 @@ TEST_CASE("a forged alert costs a living client one round trip and nothing else"
   }
 }
 
+TEST_CASE("a client that was rebound in the middle of a forged alert keeps its call") {
+  Session s;
+  s.connect(kA);
+  const Micros alert = s.now;
+  s.agent.shorten_consent(kConsentAfterAlert, s.random.view(), s.now);
+  // kA is heard of no more; three seconds later the client checks from where its NAT has put it.
+  s.run(alert + seconds(3));
+  const Actions a = s.check(kB, true);
+  REQUIRE(a.challenge_count >= 1);
+  for (size_t i = 0; i < a.challenge_count; ++i)
+    if (a.challenges[i].to.same_path(kB)) s.answer(a.challenges[i]);
+  s.run(alert + seconds(20));
+  CHECK_FALSE(s.agent.consent_lost());
+  REQUIRE(s.agent.selected() != nullptr);
+  CHECK(s.agent.selected()->same_path(kB));
+}
+
 TEST_CASE("after a restart both generations are taken until the new one's first check") {
   Session s;
   s.connect(kA);
