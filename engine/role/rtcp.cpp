@@ -13,6 +13,8 @@ namespace {
 /// Numbers answered per NACK message: a hostile list may name any.
 constexpr uint32_t kRetransmitMax = 64;
 constexpr size_t kNackBatch = 64;
+/// What found no slot waits for so long: a shard that is always due never sleeps.
+constexpr Micros kNoSlotRetry = millis(10);
 /// A track without a packet for this long is left out of reports, and an idle session sends none.
 constexpr Micros kIdleAfter = seconds(2);
 constexpr std::array kBothKinds{MediaKind::audio, MediaKind::video};
@@ -113,9 +115,13 @@ void send_twcc(Core& c, uint32_t session) {
   auto& recorder = c.feedback[session].twcc;
   const TrackSpec& audio = c.cold[session].spec.track[0];
   const Ssrc ours = audio.used ? audio.tx_ssrc : c.cold[session].spec.track[1].tx_ssrc;
+  Micros earliest = c.now;
   while (c.now >= recorder.next_deadline()) {
     const SlotIndex slot = c.take_slot();
-    if (slot == kNoSlot) break;
+    if (slot == kNoSlot) {
+      earliest = c.now + kNoSlotRetry;
+      break;
+    }
     const size_t n = recorder.take_feedback({c.pool.slot_bytes(slot) + kHeadroom, 1200}, ours, c.now);
     if (n == 0) {
       c.pool.drop(slot);
@@ -123,7 +129,7 @@ void send_twcc(Core& c, uint32_t session) {
     }
     send_rtcp(c, session, slot, n);
   }
-  c.cold[session].next_twcc = recorder.next_deadline();
+  c.cold[session].next_twcc = std::max(recorder.next_deadline(), earliest);
   c.hot[session].twcc_armed = c.cold[session].next_twcc != kNever;
 }
 
