@@ -25,6 +25,8 @@ struct EngineConfig {
   uint32_t max_rooms = 1024;      ///< 1..65536
   uint32_t pool_slots = 0;        ///< packet slots per shard; 0: derived from the other capacities
   uint32_t backend_slots = 8192;  ///< of them, what the backend keeps armed and in flight
+  uint32_t peer_ring = 1024;      ///< messages under way from one shard to another
+  uint32_t handshake_ring = 256;  ///< messages under way between a shard and the handshake worker, each way
   Micros echo_delay = millis(500);
   Micros setup_limit = seconds(30);
   srtp::Kind srtp = srtp::Kind::automatic;

@@ -71,6 +71,8 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
   add_keys();
   LinkSizes sizes;
   sizes.notices = 4 * config_.max_sessions;
+  sizes.peer = config_.peer_ring;
+  sizes.handshake = config_.handshake_ring;
   links_ = std::make_unique<ShardLinks>(config_.shards, sizes);
   std::vector<slow::HandshakePort> ports;
   for (uint32_t s = 0; s < config_.shards; ++s) {

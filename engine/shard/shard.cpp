@@ -66,6 +66,10 @@ Micros Shard::wait_until() {
   asleep_.store(true, std::memory_order_relaxed);
   // Pairs with the fence in wake(): either we see what was pushed, or the pusher sees that we sleep.
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  return due();
+}
+
+Micros Shard::due() const {
   if (inbox_waits()) return io::kPoll;
   // A shard that moved packets publishes soon; one that did not has nothing to say.
   const Micros next = core_.wheel.next_deadline();

@@ -29,6 +29,8 @@ class Shard {
 
   /// One turn: a batch in, everything it causes, a batch out. Waits in the kernel if there is nothing to do.
   void run_once();
+  /// Between turns: when run_once() has something to do although nothing arrives; io::kPoll: at once.
+  Micros due() const;
 
   /// Any thread, after pushing to one of this shard's rings: ends its wait. A system call only while it
   /// sleeps.

@@ -33,12 +33,12 @@ bool SimBackend::inject(const SimDatagram& d, Bytes payload) {
   return true;
 }
 
-Micros SimBackend::next_arrival() const { return rx_.n == 0 ? kNever : rx_.front().at; }
+Micros SimBackend::next_arrival() const { return rx_.n == 0 || stalled_ ? kNever : rx_.front().at; }
 
 Micros SimBackend::receive(RxBatch& rx, Micros deadline, DropCounters& drops) {
   deadline_ = deadline;
   ++counters_.rx_calls;
-  for (; !stalled_ && !rx.full() && next_arrival() <= now_; rx_.pop()) {
+  for (; !rx.full() && next_arrival() <= now_; rx_.pop()) {
     const SimDatagram& d = rx_.front();
     if (d.len > kMaxDatagram) {
       drops.add(Drop::oversize);

@@ -46,7 +46,7 @@ class SimBackend final : public Backend {
   }
   /// Datagrams injected and not yet received.
   uint32_t pending() const { return rx_.n; }
-  /// When the earliest of them may be received, kNever without one.
+  /// When the earliest of them may be received; kNever without one, or while the queue is stalled.
   Micros next_arrival() const;
   /// The deadline that the last receive() was called with: until then the shard would have slept.
   Micros deadline() const { return deadline_; }
