@@ -1,0 +1,282 @@
+#include "tests/sim/swarm.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "net/wire/classify.h"
+#include "tests/sim/attacker.h"
+#include "tests/sim/check.h"
+
+namespace sluice::sim {
+namespace {
+
+using engine::CloseReason;
+using test::CallRole;
+using test::kAudio;
+
+constexpr Micros kStep = millis(100);
+/// Faults off: so long may a call take to be well again.
+constexpr Micros kGrace = seconds(12);
+constexpr Micros kWatch = seconds(2);
+/// What was sent last in the watch arrives within this: delay of two links and of the echo.
+constexpr Micros kArrival = millis(1500);
+
+struct Call {
+  HostOptions options;
+  Host* host = nullptr;
+  bool wanted = true;  ///< nobody has ended it on purpose
+};
+
+class Swarm {
+ public:
+  explicit Swarm(const Plan& plan)
+      : plan_(plan), w_(plan.world), rng_(w_.rng().fork()), attacker_(w_, rng_.fork()) {}
+
+  Outcome run();
+
+ private:
+  void safety();
+  void heal();
+  void liveness();
+  void end();
+
+  void dial(Call& c);
+  void act();
+  void fault();
+  Call* any_call();
+  void take_over(Call& c);
+  void advance(Micros span);
+  void judge_endings() const;
+  bool may_end(const Call& c, CloseReason why) const;
+  void require_alive() const;
+  void require_heard(const Call& c, const Call& talker, uint32_t from, uint32_t to) const;
+  const Call* publisher_of(const std::string& room) const;
+
+  Plan plan_;
+  World w_;
+  Rng rng_;
+  Attacker attacker_;
+  std::vector<std::unique_ptr<Call>> calls_;
+};
+
+void Swarm::dial(Call& c) {
+  c.host = &w_.call(c.options);
+  if (c.host->key) return;
+  // A room has one publisher; the others were too late.
+  const bool taken = c.options.peer.role == CallRole::publish && !c.options.takeover;
+  if (!taken) w_.fail("a call was refused: " + c.host->refused.message);
+  c.wanted = false;
+}
+
+Call* Swarm::any_call() {
+  Call* c = calls_[rng_.below(calls_.size())].get();
+  return c->wanted && c->host != nullptr && c->host->closed == CloseReason::none ? c : nullptr;
+}
+
+void Swarm::take_over(Call& c) {
+  if (c.options.peer.role != CallRole::publish || calls_.size() > 8) return;
+  c.wanted = false;
+  calls_.push_back(std::make_unique<Call>(c));
+  Call& fresh = *calls_.back();
+  fresh.options.takeover = true;
+  fresh.options.peer.id = static_cast<uint32_t>(calls_.size());
+  fresh.wanted = true;
+  dial(fresh);
+}
+
+void Swarm::fault() {
+  io::SimBackend& b = w_.backend(rng_.below(w_.engine().shard_count()));
+  const Micros until = w_.now() + rng_.between(millis(1), millis(300));
+  switch (rng_.below(3)) {
+    case 0:
+      return b.fail_sends(static_cast<uint32_t>(rng_.between(1, 50)));
+    case 1:
+      b.pretend_pool_empty(true);
+      return w_.at(until, [&b] { b.pretend_pool_empty(false); });
+    default:
+      b.stall_receive(true);
+      return w_.at(until, [&b] { b.stall_receive(false); });
+  }
+}
+
+void Swarm::act() {
+  if (plan_.attacked && rng_.chance(0.7)) attacker_.act();
+  if (plan_.stalling && rng_.chance(0.1)) fault();
+  Call* c = any_call();
+  if (c == nullptr || !rng_.chance(0.3)) return;
+  switch (rng_.below(4)) {
+    case 0:
+      if (plan_.rebinding) w_.rebind(*c->host, rng_.chance(0.3));
+      return;
+    case 1:
+      if (plan_.restarting) w_.restart_ice(*c->host);
+      return;
+    case 2:
+      if (plan_.takeover) take_over(*c);
+      return;
+    default:
+      if (!plan_.hanging_up || !rng_.chance(0.5)) return;
+      c->wanted = false;
+      if (rng_.chance(0.5)) return w_.hang_up(*c->host);
+      rng_.chance(0.5) ? c->host->peer.leave() : c->host->peer.die();
+  }
+}
+
+void Swarm::advance(Micros span) {
+  for (const Micros until = w_.now() + span; w_.now() < until;) {
+    w_.run_until(std::min(until, w_.now() + kStep));
+    check_always(w_, plan_.corrupting);
+    judge_endings();
+  }
+}
+
+bool Swarm::may_end(const Call& c, CloseReason why) const {
+  switch (why) {
+    case CloseReason::takeover:
+      return plan_.takeover && c.options.peer.role == CallRole::publish;
+    case CloseReason::dtls:
+      // In the clear a handshake can be spoilt by anybody on the path.
+      return plan_.corrupting;
+    case CloseReason::peer:
+      return plan_.attacked && plan_.lossy;
+    default:
+      return false;
+  }
+}
+
+void Swarm::judge_endings() const {
+  for (const auto& c : calls_)
+    if (c->wanted && c->host != nullptr && c->host->closed != CloseReason::none &&
+        !may_end(*c, c->host->closed))
+      w_.fail(fmt::format("client {}'s call ended for reason {}", c->host->number,
+                          static_cast<int>(c->host->closed)));
+}
+
+void Swarm::safety() {
+  w_.tap = [this](const Seen& s) { attacker_.overhear(s); };
+  w_.stray = [this](const Seen& s) {
+    // Unless the original never got through, what he replays moves nothing to him but STUN.
+    const bool original_may_be_lost = plan_.tiny || plan_.stalling;
+    if (!original_may_be_lost && wire::classify(s.bytes) != wire::PacketClass::stun)
+      w_.fail("an address that proved nothing was sent something other than STUN");
+  };
+  for (const HostOptions& o : plan_.calls) {
+    calls_.push_back(std::make_unique<Call>(Call{o}));
+    w_.at(w_.now() + rng_.between({}, seconds(1)), [this, c = calls_.back().get()] { dial(*c); });
+  }
+  for (const Micros until = w_.now() + plan_.safety; w_.now() < until;) {
+    act();
+    advance(rng_.between(millis(10), millis(300)));
+  }
+  advance(millis(300));  // the last fault is over
+}
+
+void Swarm::heal() {
+  for (const auto& h : w_.hosts()) h->up.heal(), h->down.heal();
+  for (size_t s = 0; s < w_.engine().shard_count(); ++s) w_.backend(s).fail_sends(0);
+  for (const auto& c : calls_) {
+    if (!c->wanted) continue;
+    const bool ended = c->host->closed != CloseReason::none || c->host->peer.over(w_.now());
+    if (!ended) continue;
+    // The person reloads the page. The server may not have noticed yet.
+    c->host->peer.die();
+    c->wanted = false;
+    const bool publishes = c->options.peer.role == CallRole::publish;
+    if (publishes && publisher_of(c->options.name) != nullptr) continue;
+    c->wanted = true;
+    c->options.takeover = true;
+    c->options.up = c->host->up.options();
+    c->options.down = c->host->down.options();
+    dial(*c);
+  }
+}
+
+void Swarm::require_alive() const {
+  for (const auto& c : calls_) {
+    if (!c->wanted) continue;
+    if (c->host->closed != CloseReason::none)
+      w_.fail(fmt::format("client {}'s call has ended", c->host->number));
+    if (!c->host->was_connected || !c->host->peer.connected())
+      w_.fail(fmt::format("client {} is not connected", c->host->number));
+  }
+}
+
+const Call* Swarm::publisher_of(const std::string& room) const {
+  for (const auto& c : calls_)
+    if (c->wanted && c->options.peer.role == CallRole::publish && c->options.name == room) return c.get();
+  return nullptr;
+}
+
+void Swarm::require_heard(const Call& c, const Call& talker, uint32_t from, uint32_t to) const {
+  std::set<uint32_t> heard;
+  for (const test::Heard& h : c.host->peer.listener(kAudio).heard())
+    if (h.mark.source == talker.options.peer.id && h.mark.counter >= from && h.mark.counter < to)
+      if (!heard.insert(h.mark.counter).second)
+        w_.fail(fmt::format("client {} heard packet {} twice", c.host->number, h.mark.counter));
+  const size_t expected = plan_.tiny ? std::min(1u, to - from) : to - from;
+  if (heard.size() < expected)
+    w_.fail(fmt::format("client {} heard {} of {} packets of client {}", c.host->number, heard.size(),
+                        expected, talker.host->number));
+}
+
+void Swarm::liveness() {
+  advance(kGrace);
+  require_alive();
+  std::vector<uint32_t> before, after;
+  const auto snapshot = [&](std::vector<uint32_t>& out) {
+    for (const auto& c : calls_) out.push_back(c->host->peer.talker(kAudio).sent());
+  };
+  snapshot(before);
+  advance(kWatch);
+  snapshot(after);
+  advance(kArrival);
+  require_alive();
+  for (size_t i = 0; i < calls_.size(); ++i) {
+    const Call& talker = *calls_[i];
+    if (!talker.wanted || talker.options.peer.role == CallRole::play) continue;
+    for (const auto& c : calls_) {
+      const bool echo = c.get() == &talker && c->options.peer.role == CallRole::agent;
+      const bool player =
+          c->wanted && c->options.peer.role == CallRole::play && publisher_of(c->options.name) == &talker;
+      if (echo || player) require_heard(*c, talker, before[i], after[i]);
+    }
+  }
+}
+
+void Swarm::end() {
+  for (const auto& c : calls_) {
+    if (c->host == nullptr || c->host->closed != CloseReason::none) continue;
+    c->wanted = false;
+    switch (rng_.below(3)) {
+      case 0:
+        w_.hang_up(*c->host);
+        break;
+      case 1:
+        c->host->peer.leave();
+        break;
+      default:
+        c->host->peer.die();
+    }
+  }
+  for (const auto& h : w_.hosts())
+    if (!h->peer.gone()) h->peer.stop_talking();
+  // The setup limit, or consent after the last check, and the second in which the control side looks.
+  advance(seconds(34));
+  check_all_gone(w_);
+}
+
+Outcome Swarm::run() {
+  safety();
+  heal();
+  liveness();
+  end();
+  return {w_.trace_hash(), w_.datagrams(), w_.all_drops(), calls_.size(), w_.now()};
+}
+
+}  // namespace
+
+Outcome run_swarm(const Plan& plan) { return Swarm(plan).run(); }
+
+}  // namespace sluice::sim
