@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kUnixOffset = 1'700'000'000'000'000;
 constexpr Micros kPollAtLeast = seconds(1);
 constexpr uint32_t kStepsAtOnce = 10'000;
+constexpr size_t kAnswerMax = 16384;
 
 Address public_address(uint32_t number, bool ipv6) {
   if (!ipv6) return Address::v4(198, 51, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number));
@@ -118,7 +119,7 @@ Host& World::call(const HostOptions& o) {
 
 void World::restart_ice(Host& h) {
   const std::string fragment = h.peer.restart();
-  const auto answered = engine_->trickle(h.key, std::nullopt, fragment, now_);
+  const auto answered = engine_->trickle(h.key, std::nullopt, fragment, kAnswerMax, now_);
   if (!answered) return;  // the session has ended meanwhile
   if (!h.peer.restarted(answered->answer, now_))
     fail("the client cannot read the answer to its ICE restart:\n" + answered->answer);
