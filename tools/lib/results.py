@@ -1,23 +1,26 @@
 """Counts what a meson test log (testlog.json, one object a line) holds.
 
-Prints what failed, then "PASSED FAILED" on the last line. With --count cases a doctest program counts with all its
-test cases, with --count programs each program counts once; other programs always count once.
+Prints what failed, then "PASSED FAILED" on the last line. With --count cases a program that ends as
+doctest does, or with "N passed, N failed", counts with all its test cases, with --count programs each program counts
+once; other programs always count once.
 """
 import argparse
 import json
 import re
 import sys
 
-DOCTEST = re.compile(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed")
+PLAIN = re.compile(r"^(?P<passed>\d+) passed, (?P<failed>\d+) failed$", re.M)
+DOCTEST = re.compile(r"\[doctest\] test cases:\s*\d+\s*\|\s*(?P<passed>\d+) passed\s*\|\s*(?P<failed>\d+) failed")
 
 
 def count(entry, cases):
     """Returns (passed, failed) of one test program."""
     good = entry["result"] in ("OK", "EXPECTEDFAIL")
-    summary = DOCTEST.search(entry.get("stdout", "")) if cases else None
+    printed = entry.get("stdout", "") if cases else ""
+    summary = DOCTEST.search(printed) or PLAIN.search(printed)
     if not summary:
         return (1, 0) if good else (0, 1)
-    passed, failed = int(summary.group(2)), int(summary.group(3))
+    passed, failed = int(summary["passed"]), int(summary["failed"])
     # A program that crashes after, or fails outside, its cases failed all the same.
     return passed, failed if good or failed else 1
 

@@ -57,10 +57,14 @@ Caller::~Caller() {
   close(fd_);
 }
 
-void Caller::dial(const Endpoint& http, const std::string& path) {
+std::string Caller::offer() const {
   const dtls::Fingerprint hash = dtls_.fingerprint();
   const std::string fingerprint = fmt::format("{} {}", dtls::name_of(hash.alg), dtls::to_text(hash));
-  answer_ = post_offer(http, path, offer_of(ufrag_, pwd_, fingerprint));
+  return offer_of(ufrag_, pwd_, fingerprint);
+}
+
+void Caller::accept(Answer answer) {
+  answer_ = std::move(answer);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(answer_.server.port);

@@ -23,7 +23,12 @@ class Caller {
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
 
-  void dial(const Endpoint& http, const std::string& path);
+  /// SDP.
+  std::string offer() const;
+  /// Checks begin with the next tick().
+  void accept(Answer answer);
+  /// Both over HTTP.
+  void dial(const Endpoint& http, const std::string& path) { accept(post_offer(http, path, offer())); }
   void hang_up(const Endpoint& http) const { load::hang_up(http, answer_.location); }
 
   int fd() const { return fd_; }
@@ -34,7 +39,7 @@ class Caller {
   /// One RTP packet of 20 ms. Precondition: connected.
   void send_packet();
 
-  bool dialled() const { return !answer_.location.empty(); }
+  bool dialled() const { return !answer_.ufrag.empty(); }
   bool connected() const { return keyed_; }
   bool failed() const { return dtls_.failed(); }
   uint32_t sent() const { return sent_; }

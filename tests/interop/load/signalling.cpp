@@ -78,13 +78,17 @@ std::string offer_of(std::string_view ufrag, std::string_view pwd, std::string_v
       ufrag, pwd, fingerprint);
 }
 
+Answer read_answer(std::string_view sdp) {
+  return {.location = line_after(sdp, "Location: "),
+          .ufrag = line_after(sdp, "a=ice-ufrag:"),
+          .pwd = line_after(sdp, "a=ice-pwd:"),
+          .server = endpoint_of(line_after(sdp, "a=candidate:"))};
+}
+
 Answer post_offer(const Endpoint& http, const std::string& path, const std::string& offer) {
   const std::string response = exchange(http, "POST", path, offer);
   if (!response.starts_with("HTTP/1.1 201")) throw std::runtime_error("the server says: " + response);
-  return {.location = line_after(response, "Location: "),
-          .ufrag = line_after(response, "a=ice-ufrag:"),
-          .pwd = line_after(response, "a=ice-pwd:"),
-          .server = endpoint_of(line_after(response, "a=candidate:"))};
+  return read_answer(response);
 }
 
 void hang_up(const Endpoint& http, const std::string& location) { exchange(http, "DELETE", location, {}); }

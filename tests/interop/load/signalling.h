@@ -16,6 +16,8 @@ struct Answer {
 
 /// What a caller offers: sendrecv Opus as payload type 111.
 std::string offer_of(std::string_view ufrag, std::string_view pwd, std::string_view fingerprint);
+/// What a client needs of an SDP answer; also of the HTTP response that carries it.
+Answer read_answer(std::string_view sdp);
 /// Throws std::runtime_error with what the server said if it did not answer with 201.
 Answer post_offer(const Endpoint& http, const std::string& path, const std::string& offer);
 void hang_up(const Endpoint& http, const std::string& location);
