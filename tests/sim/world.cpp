@@ -16,19 +16,19 @@ constexpr Micros kPollAtLeast = seconds(1);
 constexpr uint32_t kStepsAtOnce = 10'000;
 constexpr size_t kAnswerMax = 16384;
 
-Address public_address(uint32_t number, bool ipv6) {
-  if (!ipv6) return Address::v4(198, 51, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number));
-  Address a;
-  a.b = {0x20, 0x01, 0x0d, 0xb8, 0, static_cast<uint8_t>(number), 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  return a;
-}
-
 Endpoint inside(uint32_t number, bool ipv6) {
   if (ipv6) return {public_address(number, true), 50'000};
   return {Address::v4(10, 0, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number)), 50'000};
 }
 
 }  // namespace
+
+Address public_address(uint32_t number, bool ipv6) {
+  if (!ipv6) return Address::v4(198, 51, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number));
+  Address a;
+  a.b = {0x20, 0x01, 0x0d, 0xb8, 0, static_cast<uint8_t>(number), 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return a;
+}
 
 WorldOptions::WorldOptions() {
   engine.max_sessions = 16;

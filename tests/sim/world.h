@@ -29,6 +29,9 @@ struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Of the edge of the nth client.
+Address public_address(uint32_t number, bool ipv6);
+
 struct WorldOptions {
   uint64_t seed = 1;
   engine::EngineConfig engine;
