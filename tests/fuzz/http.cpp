@@ -7,7 +7,7 @@
 
 #include "engine/control/http/service.h"
 #include "engine/control/http/v1.h"
-#include "tests/fuzz/require.h"
+#include "tests/support/require.h"
 #include "tests/unit/control/open_engine.h"
 
 using namespace sluice;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "net/rtcp/builder.h"
-#include "tests/fuzz/require.h"
+#include "tests/support/require.h"
 
 using namespace sluice;
 using namespace sluice::rtcp;

@@ -10,7 +10,7 @@
 #include "net/rtp/nack_tracker.h"
 #include "net/rtp/receive_stats.h"
 #include "net/rtp/splice.h"
-#include "tests/fuzz/require.h"
+#include "tests/support/require.h"
 
 using namespace sluice;
 using namespace sluice::rtp;

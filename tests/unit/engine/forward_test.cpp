@@ -4,7 +4,7 @@
 
 #include "net/rtcp/feedback.h"
 #include "net/rtp/header.h"
-#include "tests/unit/engine/shards.h"
+#include "tests/support/shards.h"
 
 using namespace sluice;
 using namespace sluice::test;

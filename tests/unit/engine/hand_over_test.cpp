@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "tests/unit/engine/shards.h"
+#include "tests/support/shards.h"
 
 using namespace sluice;
 using namespace sluice::test;

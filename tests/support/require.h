@@ -1,4 +1,4 @@
-// An invariant that a fuzz target holds its input to, in every build.
+// What must hold in every build, in tests that are no doctest program.
 #pragma once
 
 #include <cstdio>

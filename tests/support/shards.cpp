@@ -1,10 +1,9 @@
-#include "tests/unit/engine/shards.h"
-
-#include <doctest/doctest.h>
+#include "tests/support/shards.h"
 
 #include "net/crypto/hmac.h"
 #include "net/rtp/header.h"
 #include "net/stun/builder.h"
+#include "tests/support/require.h"
 
 namespace sluice::test {
 namespace {
@@ -137,7 +136,7 @@ Client Shards::connect(engine::Role role, uint32_t shard, uint32_t room) {
   step();
   hand_keys(c, shard);
   step();
-  REQUIRE(core(shard).hot[c.key().index].phase == engine::Phase::connected);
+  require(core(shard).hot[c.key().index].phase == engine::Phase::connected);
   return c;
 }
 
@@ -146,9 +145,9 @@ void Shards::hand_keys(Client& c, uint32_t shard) {
   m->type = slow::FromHandshake::Type::connected;
   m->session = c.key().packed();
   m->keys = shared_keys();
-  REQUIRE((*links_.from_handshake[shard])->try_push(*m));
-  REQUIRE(c.out->state.open(*cipher_, c.out->context, master(1)));
-  REQUIRE(c.in->state.open(*cipher_, c.in->context, master(2)));
+  require((*links_.from_handshake[shard])->try_push(*m));
+  require(c.out->state.open(*cipher_, c.out->context, master(1)));
+  require(c.in->state.open(*cipher_, c.in->context, master(2)));
 }
 
 void Shards::tell_room(uint32_t room, engine::SessionKey publisher, uint32_t publisher_shard,
@@ -171,30 +170,27 @@ void Shards::say(Client& c, uint32_t shard, uint64_t seq, uint8_t pt, std::strin
                            .ssrc = {1000 + c.key().index * 256 + pt}};
   const size_t header = rtp::write_header(buffer, fields, {});
   std::ranges::copy(payload, buffer.begin() + static_cast<std::ptrdiff_t>(header));
+  require(protect(c, shard, Bytes(buffer).first(header + payload.size()), header, false));
+}
+
+bool Shards::protect(Client& c, uint32_t shard, Bytes packet, size_t header, bool rtcp) {
+  std::array<uint8_t, kMaxDatagram + srtp::kMaxOverhead> buffer{};
+  std::ranges::copy(packet, buffer.begin());
   srtp::TxJob job;
   job.out = &c.out->state;
   job.dst = buffer.data();
   job.header_len = static_cast<uint16_t>(header);
   job.payload = buffer.data() + header;
-  job.payload_len = static_cast<uint16_t>(payload.size());
+  job.payload_len = static_cast<uint16_t>(packet.size() - header);
+  job.rtcp = rtcp;
   srtp::protect(*cipher_, {&job, 1});
-  REQUIRE(job.result == Drop::none);
-  place(shard, c.at, Bytes(buffer).first(job.out_len));
+  if (job.result != Drop::none) return false;
+  place(shard, c.at, Bytes(buffer).first(std::min<size_t>(job.out_len, kMaxDatagram)));
+  return true;
 }
 
 void Shards::send_rtcp(Client& c, uint32_t shard, Bytes compound) {
-  std::array<uint8_t, kMaxDatagram> buffer{};
-  std::ranges::copy(compound, buffer.begin());
-  srtp::TxJob job;
-  job.out = &c.out->state;
-  job.dst = buffer.data();
-  job.header_len = 8;
-  job.payload = buffer.data() + 8;
-  job.payload_len = static_cast<uint16_t>(compound.size() - 8);
-  job.rtcp = true;
-  srtp::protect(*cipher_, {&job, 1});
-  REQUIRE(job.result == Drop::none);
-  place(shard, c.at, Bytes(buffer).first(job.out_len));
+  require(protect(c, shard, compound, 8, true));
 }
 
 void Shards::place(uint32_t shard, const Endpoint& from, Bytes bytes) {
@@ -216,7 +212,7 @@ std::vector<std::string> Shards::heard(Client& c) {
       if (job.result != Drop::none) continue;
       const Bytes packet(d.bytes.data(), job.out_len);
       const auto header = rtp::parse_header(packet);
-      REQUIRE(header);
+      require(header.has_value());
       out.emplace_back(as_text(*rtp::payload(*header, packet)));
     }
     std::erase_if(b->sent, [&](const Datagram& d) { return d.remote == c.at; });
@@ -228,12 +224,16 @@ void Shards::step(int times) {
   for (int i = 0; i < times; ++i)
     for (const auto& s : shards_) {
       s->run_once();
-      REQUIRE(s->conserves_packets());
+      require(s->conserves_packets());
     }
 }
 
 void Shards::advance(Micros by) {
   for (MemoryBackend* b : backends_) b->now += by;
+}
+
+void Shards::discard_handshakes(uint32_t shard) {
+  (*links_.to_handshake[shard])->for_each(UINT32_MAX, [](const slow::ToHandshake&) {});
 }
 
 std::vector<engine::Notice> Shards::notices(uint32_t shard) {

@@ -78,6 +78,9 @@ class Shards {
   /// The client's RTP, as received by `shard`.
   void say(Client& c, uint32_t shard, uint64_t seq, uint8_t pt = kOpusPt, std::string_view payload = "voice");
   void send_rtcp(Client& c, uint32_t shard, Bytes compound);
+  /// Any plaintext under the client's keys; false, and nothing sent, if SRTP refuses it. `header`: bytes of
+  /// the packet that stay in the clear; of RTCP 8.
+  bool protect(Client& c, uint32_t shard, Bytes packet, size_t header, bool rtcp);
   void place(uint32_t shard, const Endpoint& from, Bytes bytes);
   /// RTP payloads that reached the client since the last call, from all shards; other datagrams are taken
   /// too.
@@ -91,6 +94,8 @@ class Shards {
   MemoryBackend& backend(uint32_t i) { return *backends_[i]; }
   engine::Directory& directory() { return directory_; }
   std::vector<engine::Notice> notices(uint32_t shard);
+  /// What the shard has said to the handshake worker, which there is none.
+  void discard_handshakes(uint32_t shard);
 
  private:
   void hand_keys(Client& c, uint32_t shard);
