@@ -77,12 +77,12 @@ void on_foreign_check(Core& c, const Packet& p, SessionKey key, const ice::Check
 }
 
 void on_request(Core& c, const Packet& p, uint32_t session, const stun::View& view) {
-  if (session == Core::kNoSession) {
+  if (session == Core::kNoSession || !c.agents[session].is_proven(path_of(p))) {
     // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
     // budget.
     const auto routed = ice::route_request(view, c.keys.keys(), c.expiry_now(), ice::Expiry::report);
-    if (!routed) return c.drop(p, routed.error());
-    if (!c.admission.admit(p.remote.addr, kCheckCost, c.now)) return c.drop(p, Drop::rate_limited);
+    if (!routed) return c.drop(p, routed.error(), session);
+    if (!c.admission.admit(p.remote.addr, kCheckCost, c.now)) return c.drop(p, Drop::rate_limited, session);
   }
   const auto rq = ice::check_request(view, c.keys.keys(), c.expiry_now(), ice::Expiry::report);
   if (!rq) return c.drop(p, rq.error(), session);

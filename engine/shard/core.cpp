@@ -13,8 +13,8 @@ constexpr size_t array_bytes(size_t n) {
 }
 
 constexpr size_t kHistoryPerRoom = kAudioHistory + kVideoHistory;
-/// Drops of a session show up in its report at the latest then.
-constexpr Micros kReportDrops = seconds(1);
+/// What nobody waits for, such as drops, shows up in a session's report at the latest then.
+constexpr Micros kReportSoon = seconds(1);
 
 }  // namespace
 
@@ -87,9 +87,13 @@ void Core::count(Drop why, uint32_t session) {
   drops.add(why);
   if (session == kNoSession) return;
   ++cold[session].drops[static_cast<size_t>(why)];
+  report_soon(session);
+}
+
+void Core::report_soon(uint32_t session) {
   if (hot[session].report_due || hot[session].gen == 0) return;
   hot[session].report_due = true;
-  wake_at(session, now + kReportDrops);
+  wake_at(session, now + kReportSoon);
 }
 
 void Core::drop(const Packet& p, Drop why, uint32_t session) {

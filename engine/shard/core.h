@@ -71,6 +71,8 @@ class Core {
   /// The packet ends here; `session` (or kNoSession) is charged too.
   void drop(const Packet& p, Drop why, uint32_t session = kNoSession);
   void count(Drop why, uint32_t session = kNoSession);
+  /// What has changed about the session shows up in its report, if not at once.
+  void report_soon(uint32_t session);
   void release(const Packet& p) { pool.drop(p.slot); }
   /// A finished datagram; the slot is the batch's from here on.
   void transmit(const Packet& p);

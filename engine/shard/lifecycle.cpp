@@ -8,6 +8,8 @@
 namespace sluice::engine {
 namespace {
 
+constexpr Micros kMoveNoticeInterval = millis(100);
+
 void open_tracks(Core& c, uint32_t session, const SessionSpec& spec) {
   for (size_t k = 0; k < kMediaKinds; ++k) {
     const TrackSpec& t = spec.track[k];
@@ -65,6 +67,15 @@ void tell(Core& c, uint32_t session, Notice::Kind kind, CloseReason reason = Clo
   n.remote = path.remote;
   n.local = path.local;
   c.notice(n);
+}
+
+/// A client with two paths may move with every packet, and each notice is work for the control thread.
+void tell_moved(Core& c, uint32_t session) {
+  SessionCold& cold = c.cold[session];
+  if (c.now - cold.move_told < kMoveNoticeInterval) return c.report_soon(session);
+  cold.move_told = c.now;
+  tell(c, session, Notice::Kind::moved);
+  publish_report(c, session);
 }
 
 void send_challenge(Core& c, uint32_t session, const ice::Challenge& ch) {
@@ -166,8 +177,7 @@ void apply(Core& c, uint32_t session, const ice::Actions& a) {
     tell(c, session, Notice::Kind::checking);
     publish_report(c, session);
   } else if (a.moved) {
-    tell(c, session, Notice::Kind::moved);
-    publish_report(c, session);
+    tell_moved(c, session);
   }
   c.wake_at(session, agent.deadline());
 }

@@ -48,7 +48,7 @@ struct alignas(64) SessionHot {
   bool rtp_out = false;    ///< first_rtp_out_at is set
   bool reports_armed = false;  ///< next_report is set
   bool twcc_armed = false;     ///< next_twcc is set
-  bool report_due = false;     ///< drops were counted since the last published report
+  bool report_due = false;     ///< something changed since the last published report
   uint32_t room = UINT32_MAX;
   uint32_t room_gen = 0;
   ice::PathAddress path;  ///< the agent's selected one
@@ -135,6 +135,7 @@ struct SessionCold {
   FixedText<slow::FromHandshake::kMaxLastFlight> last_flight;
   FixedText<slow::FromHandshake::kMaxCloseNotify> close_notify;
   Micros last_flight_sent{INT64_MIN / 2};
+  Micros move_told{INT64_MIN / 2};
   Micros first_check_at, dtls_start_at, dtls_done_at, first_rtp_in_at, first_rtp_out_at;
   Micros next_report = kNever;  ///< RTCP and statistics
   Micros next_twcc = kNever;

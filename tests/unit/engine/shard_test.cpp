@@ -83,3 +83,44 @@ TEST_CASE("a request that is answered by an error takes nothing up") {
   CHECK(answer->is_binding(stun::Class::error));
   CHECK(s.notices(0).empty());
 }
+
+TEST_CASE("a client that moves with every packet is followed, but not spoken of each time") {
+  Shards s(1);
+  Client c = s.connect(Role::agent, 0);
+  const std::array<Endpoint, 2> at{c.at, Endpoint{c.at.addr, 6000}};
+  c.at = at[1];
+  s.check(c, 0);
+  s.step();
+  s.say(c, 0, 0);
+  s.step();
+  // Past the time for which a nomination outweighs media on another path.
+  s.advance(millis(300));
+  s.notices(0);
+  for (uint64_t n = 1; n < 51; ++n) {
+    c.at = at[(n + 1) % 2];
+    s.say(c, 0, n);
+    s.step();
+    CHECK(s.core(0).hot[c.key().index].path.remote == c.at);
+  }
+  size_t moved = 0;
+  for (const Notice& n : s.notices(0)) moved += n.kind == Notice::Kind::moved ? 1u : 0u;
+  CHECK(moved == 1);
+  s.advance(seconds(1));
+  s.step();
+  engine::SessionReport r;
+  REQUIRE(s.shard(0).session_report(c.key().index, r));
+  CHECK(r.remote == c.at);
+  CHECK(r.moves >= 49);
+}
+
+TEST_CASE("checks from an unproven address of a session draw on the budget of its neighbourhood") {
+  Shards s(1);
+  const Client c = s.offer(Role::agent);
+  // Nobody answers the challenges: the address stays unproven.
+  for (int i = 0; i < 20'000; ++i) {
+    s.check(c, 0);
+    if (i % 50 == 0) s.step();
+  }
+  s.step();
+  CHECK(s.core(0).drops[Drop::rate_limited] > 0);
+}
