@@ -36,16 +36,21 @@ engine::LinkSizes sizes_for(uint32_t sessions) {
 
 }  // namespace
 
-ShardRig::ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind)
-    : directory_(sessions), links_(1, sizes_for(sessions)), keys_(keys_of()), cipher_(cipher_of(kind)) {
+ShardRig::ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind, uint32_t shards)
+    : directory_(sessions), links_(shards, sizes_for(sessions)), keys_(keys_of()), cipher_(cipher_of(kind)) {
   limits_ = {.sessions = sessions, .rooms = rooms, .flows = 2 * sessions, .pool_slots = 8192 + 64 * rooms};
-  shard_ = std::make_unique<engine::Shard>(ShardId{0}, 1, limits_, directory_, links_.ports_of(0), keys_of(),
-                                           cipher_of(kind), random_.view(), now_, 0);
-  auto backend = std::make_unique<NullBackend>(shard_->pool());
-  backend_ = backend.get();
-  backend_->set_now(now_);
-  shard_->set_backend(std::move(backend));
-  shard_->set_busy_poll(true);
+  for (uint32_t i = 0; i < shards; ++i) {
+    shards_.push_back(std::make_unique<engine::Shard>(ShardId{static_cast<uint8_t>(i)}, shards, limits_,
+                                                      directory_, links_.ports_of(i), keys_of(),
+                                                      cipher_of(kind), random_.view(), now_, 0));
+    auto backend = std::make_unique<NullBackend>(shards_[i]->pool());
+    backends_.push_back(backend.get());
+    backend->set_now(now_);
+    shards_[i]->set_backend(std::move(backend));
+    shards_[i]->set_busy_poll(true);
+  }
+  for (const auto& s : shards_)
+    for (const auto& other : shards_) s->core().peer_slots.push_back(other->pool().slot_bytes(0));
   srtp_keys_.profile = dtls::kAeadAes128Gcm;
   srtp_keys_.key_len = 16;
   srtp_keys_.salt_len = 12;
@@ -53,8 +58,9 @@ ShardRig::ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind)
   random_.fill(MutBytes(srtp_keys_.server_key_bytes).first(16));
 }
 
-Client ShardRig::connect(engine::Role role, uint32_t room) {
+Client ShardRig::connect(engine::Role role, uint32_t room, uint32_t shard) {
   Client c;
+  c.shard = shard;
   c.key = {next_, 1};
   // Few per /24, as admission budgets want it.
   c.at = {Address::v4(0x0a000000 + next_ * 4), static_cast<uint16_t>(10000 + next_ % 50000)};
@@ -83,9 +89,9 @@ Client ShardRig::connect(engine::Role role, uint32_t room) {
   f.expiry = static_cast<ice::ExpiryUnit>(ice::expiry_unit(static_cast<uint64_t>(now_.us) / 1'000'000) + 100);
   spec.local_ufrag.assign(ice::text(keys_.keys().routes.mint(f, 0)));
   directory_.publish(spec);
-  checked_.push_back({spec.local_ufrag, c.at});
+  checked_.push_back({spec.local_ufrag, c.at, shard});
   check(checked_.back());
-  hand_keys(spec);
+  hand_keys(spec, shard);
   open_client(c);
   return c;
 }
@@ -100,23 +106,24 @@ void ShardRig::check(const Checked& c) {
   b.integrity(stun::Integrity::sha1, crypto::kPrimitives,
               keys_.keys().password_of(0, c.ufrag.view()).bytes());
   b.fingerprint();
-  backend_->place(c.at, kServer, b.message());
+  backends_[c.shard]->place(c.at, kServer, b.message());
   step();
 }
 
 void ShardRig::advance(Micros by) {
-  backend_->set_now(now_ += by);
+  now_ += by;
+  for (NullBackend* b : backends_) b->set_now(now_);
   if (now_ - renewed_ < seconds(10)) return;
   renewed_ = now_;
   for (const Checked& c : checked_) check(c);
 }
 
-void ShardRig::hand_keys(const engine::SessionSpec& spec) {
+void ShardRig::hand_keys(const engine::SessionSpec& spec, uint32_t shard) {
   auto m = std::make_unique<slow::FromHandshake>();
   m->type = slow::FromHandshake::Type::connected;
   m->session = spec.key.packed();
   m->keys = srtp_keys_;
-  (*links_.from_handshake[0])->try_push(*m);
+  (*links_.from_handshake[shard])->try_push(*m);
   step();
 }
 
@@ -129,13 +136,15 @@ void ShardRig::open_client(Client& c) {
   c.out->open(*cipher_, {c.context.get(), bytes}, key);
 }
 
-void ShardRig::publish(uint32_t room, const Client& publisher) {
+void ShardRig::publish(uint32_t room, const Client& publisher, uint64_t shards_with_players) {
   engine::Command m;
   m.kind = engine::Command::Kind::room;
   m.room = room;
   m.room_gen = 1;
   m.session = publisher.key;
-  (*links_.commands[0])->try_push(m);
+  m.publisher_shard = {static_cast<uint8_t>(publisher.shard)};
+  m.shards_with_players = shards_with_players;
+  for (const auto& ring : links_.commands) (*ring)->try_push(m);
   step();
 }
 
@@ -155,7 +164,7 @@ bool ShardRig::say(Client& c, size_t payload) {
   job.payload = buffer.data() + header;
   job.payload_len = static_cast<uint16_t>(payload);
   srtp::protect(*cipher_, {&job, 1});
-  return backend_->place(c.at, kServer, Bytes(buffer).first(job.out_len));
+  return backends_[c.shard]->place(c.at, kServer, Bytes(buffer).first(job.out_len));
 }
 
 }  // namespace sluice::bench

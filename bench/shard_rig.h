@@ -1,4 +1,4 @@
-// One shard with connected sessions and no network: what a benchmark of whole hops steps. Handshakes are
+// Shards with connected sessions and no network: what a benchmark of whole hops steps. Handshakes are
 // skipped by handing the shard the message that the handshake worker would send.
 #pragma once
 
@@ -14,7 +14,7 @@
 namespace sluice::bench {
 
 /// Hands over what was placed before and forgets what is sent: the shard's own cost is all that is left.
-class NullBackend final : public io::Backend {
+class alignas(64) NullBackend final : public io::Backend {
  public:
   explicit NullBackend(PacketPool& pool) : pool_(pool) {}
 
@@ -61,6 +61,7 @@ class NullBackend final : public io::Backend {
 struct Client {
   engine::SessionKey key;
   Endpoint at;
+  uint32_t shard = 0;  ///< its owner
   std::unique_ptr<srtp::Outbound> out = std::make_unique<srtp::Outbound>();
   std::unique_ptr<std::byte[], void (*)(std::byte*)> context{nullptr, nullptr};
   uint16_t seq = 0;
@@ -72,29 +73,34 @@ using FixedUfrag = engine::FixedText<24>;
 
 class ShardRig {
  public:
-  ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind);
+  /// `sessions`, `rooms`: of all shards; a session may have any owner.
+  ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind, uint32_t shards = 1);
 
   /// A connected session of `role` in room `room`.
-  Client connect(engine::Role role, uint32_t room);
-  /// Tells the shard that `publisher` publishes into `room`.
-  void publish(uint32_t room, const Client& publisher);
+  Client connect(engine::Role role, uint32_t room, uint32_t shard = 0);
+  /// Tells the shards that `publisher` publishes into `room`, and which of them have players.
+  void publish(uint32_t room, const Client& publisher, uint64_t shards_with_players = 1);
   /// Places one SRTP packet of `payload` bytes, 20 ms after the client's last; false when the batch is full.
   bool say(Client& c, size_t payload);
 
-  void step() { shard_->run_once(); }
+  /// Each shard once.
+  void step() {
+    for (const auto& s : shards_) s->run_once();
+  }
   /// Virtual time goes on; consent is renewed often enough (RFC 7675).
   void advance(Micros by);
-  const io::IoCounters& io() const { return backend_->counters(); }
-  engine::Shard& shard() { return *shard_; }
+  const io::IoCounters& io(uint32_t shard = 0) const { return backends_[shard]->counters(); }
+  engine::Shard& shard(uint32_t i = 0) { return *shards_[i]; }
   srtp::Cipher& cipher() { return *cipher_; }
 
  private:
   struct Checked {
     FixedUfrag ufrag;
     Endpoint at;
+    uint32_t shard;
   };
   void check(const Checked& c);
-  void hand_keys(const engine::SessionSpec& spec);
+  void hand_keys(const engine::SessionSpec& spec, uint32_t shard);
   void open_client(Client& c);
 
   engine::ShardLimits limits_;
@@ -102,8 +108,8 @@ class ShardRig {
   engine::ShardLinks links_;
   crypto::StreamRandom random_{uint64_t{1}};
   ice::ShardKeys keys_;
-  std::unique_ptr<engine::Shard> shard_;
-  NullBackend* backend_ = nullptr;
+  std::vector<std::unique_ptr<engine::Shard>> shards_;
+  std::vector<NullBackend*> backends_;
   std::unique_ptr<srtp::Cipher> cipher_;
   dtls::SrtpKeys srtp_keys_;
   Micros now_ = seconds(1);

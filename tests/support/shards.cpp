@@ -17,7 +17,7 @@ ice::ShardKeys make_keys() {
   return keys;
 }
 
-std::unique_ptr<srtp::Cipher> make_cipher() { return std::move(*srtp::Cipher::make(srtp::Kind::openssl)); }
+std::unique_ptr<srtp::Cipher> make_cipher(srtp::Kind kind) { return std::move(*srtp::Cipher::make(kind)); }
 
 engine::TrackSpec track(engine::Role role, uint8_t pt, uint8_t codec, uint32_t rate, Ssrc ssrc) {
   engine::TrackSpec t;
@@ -52,8 +52,8 @@ srtp::MasterKey master(uint8_t byte) {
 }  // namespace
 
 Micros MemoryBackend::receive(RxBatch& rx, Micros, DropCounters& drops) {
-  for (; !waiting.empty() && !rx.full(); waiting.pop_front()) {
-    const Datagram& d = waiting.front();
+  for (; received_ < waiting.size() && !rx.full(); ++received_) {
+    const Datagram& d = waiting[received_];
     Packet p;
     p.slot = pool_.take();
     if (p.slot == kNoSlot) {
@@ -74,19 +74,25 @@ Micros MemoryBackend::receive(RxBatch& rx, Micros, DropCounters& drops) {
 void MemoryBackend::send(TxBatch& tx, DropCounters&) {
   for (const Packet& p : tx) {
     const Bytes b = pool_.payload(p);
-    sent.push_back({p.remote, {b.begin(), b.end()}});
+    ++sent_count;
+    if (keeps) sent.push_back({p.remote, {b.begin(), b.end()}});
     pool_.drop(p.slot);
   }
   tx.clear();
 }
 
-Shards::Shards(uint32_t n, engine::LinkSizes sizes)
-    : links_(n, sizes), keys_(make_keys()), cipher_(make_cipher()) {
+void MemoryBackend::tidy() {
+  waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(received_));
+  received_ = 0;
+}
+
+Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind)
+    : links_(n, sizes), keys_(make_keys()), cipher_(make_cipher(kind)) {
   const engine::ShardLimits limits{
       .sessions = kSessions, .rooms = 4, .flows = 8 * kSessions, .pool_slots = 2048};
   for (uint32_t i = 0; i < n; ++i) {
     shards_.push_back(std::make_unique<engine::Shard>(ShardId{static_cast<uint8_t>(i)}, n, limits, directory_,
-                                                      links_.ports_of(i), make_keys(), make_cipher(),
+                                                      links_.ports_of(i), make_keys(), make_cipher(kind),
                                                       random_.view(), seconds(1), 0));
     auto backend = std::make_unique<MemoryBackend>(shards_[i]->pool());
     backends_.push_back(backend.get());
@@ -223,8 +229,9 @@ std::vector<std::string> Shards::heard(Client& c) {
 void Shards::step(int times) {
   for (int i = 0; i < times; ++i)
     for (const auto& s : shards_) {
-      s->run_once();
+      run_(*s);
       require(s->conserves_packets());
+      backends_[s->core().id.v]->tidy();
     }
 }
 

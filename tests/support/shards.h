@@ -4,6 +4,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,8 +21,9 @@ struct Datagram {
   std::vector<uint8_t> bytes;
 };
 
-/// Receives what was placed, keeps what is sent.
-class MemoryBackend final : public io::Backend {
+/// Receives what was placed, keeps what is sent; allocates in send() only, and not even there if it is told
+/// to keep nothing.
+class alignas(64) MemoryBackend final : public io::Backend {
  public:
   explicit MemoryBackend(PacketPool& pool) : pool_(pool) {}
 
@@ -33,12 +35,18 @@ class MemoryBackend final : public io::Backend {
   const io::IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "memory"; }
 
+  /// Forgets what has been received.
+  void tidy();
+
   std::deque<Datagram> waiting;
   std::vector<Datagram> sent;
+  uint64_t sent_count = 0;
+  bool keeps = true;
   Micros now = seconds(1);
 
  private:
   PacketPool& pool_;
+  size_t received_ = 0;
   io::IoCounters counters_;
 };
 
@@ -63,7 +71,7 @@ inline constexpr uint8_t kOpus = 1, kVp8 = 2, kOpusPt = 111, kVp8Pt = 96;
 
 class Shards {
  public:
-  explicit Shards(uint32_t n, engine::LinkSizes sizes = {});
+  explicit Shards(uint32_t n, engine::LinkSizes sizes = {}, srtp::Kind kind = srtp::Kind::openssl);
 
   /// Known to the directory, to no shard yet. Audio and video, in the directions of the role.
   Client offer(engine::Role role, uint32_t room = 0);
@@ -86,6 +94,8 @@ class Shards {
   /// too.
   std::vector<std::string> heard(Client& c);
 
+  /// What step() does with a shard, instead of calling run_once() here.
+  void set_run(std::function<void(engine::Shard&)> run) { run_ = std::move(run); }
   /// Every shard once.
   void step(int times = 1);
   void advance(Micros by);
@@ -108,6 +118,7 @@ class Shards {
   std::vector<std::unique_ptr<engine::Shard>> shards_;
   std::vector<MemoryBackend*> backends_;
   uint32_t next_ = 0;
+  std::function<void(engine::Shard&)> run_ = [](engine::Shard& s) { s.run_once(); };
 
   static constexpr uint32_t kSessions = 64;
 };

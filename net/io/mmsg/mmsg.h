@@ -21,7 +21,8 @@
 
 namespace sluice::io {
 
-class MmsgBackend final : public Backend {
+/// On cache lines of its own: another shard's is its neighbour on the heap.
+class alignas(64) MmsgBackend final : public Backend {
  public:
   static std::expected<std::unique_ptr<Backend>, IoError> make(std::span<const ShardSocket> sockets,
                                                                PacketPool& pool,
