@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/role/role.h"
+#include "net/rtcp/builder.h"
 
 namespace sluice::engine {
 namespace {
@@ -110,9 +111,28 @@ void drop_echo(Core& c, uint32_t session) {
   }
 }
 
+/// RFC 3550 §6.6: whoever sent media says that it ends.
+void send_bye(Core& c, uint32_t session) {
+  std::array<Ssrc, kMediaKinds> sources;
+  size_t n = 0;
+  for (const MediaKind k : {MediaKind::audio, MediaKind::video})
+    if (const TxTrack& t = c.tx_track(session, k); t.used && t.stats.packets() > 0)
+      sources[n++] = t.stats.ssrc();
+  const SlotIndex slot = n > 0 ? c.take_slot() : kNoSlot;
+  if (slot == kNoSlot) return;
+  rtcp::Builder out({c.pool.slot_bytes(slot) + kHeadroom, 256});
+  // RFC 3550 §6.1: a compound packet begins with a report, even an empty one.
+  out.receiver_report(sources[0], {});
+  out.sdes_cname(sources[0], c.cold[session].spec.cname.view());
+  out.bye({sources.data(), n});
+  c.protect(session, slot, 8, out.written().subspan(8), true);
+  c.flush_protect();
+}
+
 void say_goodbye(Core& c, uint32_t session) {
   const SessionCold& cold = c.cold[session];
   if (cold.close_notify.len == 0 || c.agents[session].consent_lost()) return;
+  send_bye(c, session);
   const SlotIndex slot = c.take_slot();
   if (slot == kNoSlot) return;
   const auto notify = as_bytes(cold.close_notify.view());
