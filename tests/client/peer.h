@@ -1,5 +1,5 @@
 // A whole WebRTC client, sans-IO: offer, ICE, DTLS by OpenSSL, SRTP, RTP and RTCP. The simulator moves its
-// datagrams in virtual time, tests/client/udp.h over real sockets.
+// datagrams between it and a shard.
 #pragma once
 
 #include <array>
