@@ -60,7 +60,7 @@ ensure_packages() {
 
 # configure DIR [meson options]: sets a build directory up, or again when the options or the meson files changed.
 configure() {
-  local dir=$1 stamp=$1/.sluice-options log=$1.log set_up
+  local dir=$1 stamp=$1/.sluice-options log=$1/configure.log set_up
   shift
   set_up=(meson setup "$dir" "$root" "$@")
   if [ -f "$dir/build.ninja" ]; then
@@ -69,12 +69,12 @@ configure() {
   else
     say "Configuring ${dir#"$root"/}"
   fi
+  mkdir -p "$dir"
   if ! "${set_up[@]}" >"$log" 2>&1; then
     grep -E 'ERROR' "$log" >&2 || tail -n 5 "$log" >&2
     printf '%s: meson could not configure %s (all of it: %s)\n' "$(basename "$0")" "$dir" "$log" >&2
     return 1
   fi
-  mv "$log" "$dir/configure.log"
   printf '%s' "$*" >"$stamp"
 }
 

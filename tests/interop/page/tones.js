@@ -1,9 +1,9 @@
-// The tone sequence that every publisher sends and every player listens for: eight tones of 300 ms, repeating.
+// The tone sequence that every publisher sends and every player listens for: eight tones of 200 ms, repeating.
 // peers/tones.py is the same for Python.
 export const TONES_HZ = [440, 620, 830, 1060, 1310, 1580, 1870, 2180];
-export const TONE_SECONDS = 0.3;
+export const TONE_SECONDS = 0.2;
 
-/** A stream of the sequence, from now for a good ten minutes. */
+/** A stream of the sequence, from now for some seven minutes. */
 export function toneStream(context) {
   const oscillator = new OscillatorNode(context, { frequency: TONES_HZ[0] });
   const start = context.currentTime;

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import numpy
 
 TONES_HZ = (440, 620, 830, 1060, 1310, 1580, 1870, 2180)
-TONE_SECONDS = 0.3
+TONE_SECONDS = 0.2
 RATE = 48000
 BLOCK = 960
 
