@@ -213,9 +213,9 @@ const char* sluice_drop_name(unsigned index);
 /* One sentence for people; NULL past the last. */
 const char* sluice_drop_text(unsigned index);
 /* "connected", "consent", ... for JSON and logs; "unknown" for a value out of range. */
-const char* sluice_state_name(sluice_state);
-const char* sluice_close_reason_name(sluice_close_reason);
-const char* sluice_role_name(sluice_role);
+const char* sluice_state_name(int state);
+const char* sluice_close_reason_name(int reason);
+const char* sluice_role_name(int role);
 
 void sluice_config_init(sluice_config* config);
 

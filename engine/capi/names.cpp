@@ -13,7 +13,7 @@ const char* sluice_drop_text(unsigned index) {
   return index < kDropCount ? kDropTexts[index].data() : nullptr;
 }
 
-const char* sluice_state_name(sluice_state s) {
+const char* sluice_state_name(int s) {
   switch (s) {
     case SLUICE_NEW:
       return "new";
@@ -27,7 +27,7 @@ const char* sluice_state_name(sluice_state s) {
   return "unknown";
 }
 
-const char* sluice_close_reason_name(sluice_close_reason r) {
+const char* sluice_close_reason_name(int r) {
   switch (r) {
     case SLUICE_CLOSE_NONE:
       return "none";
@@ -49,7 +49,7 @@ const char* sluice_close_reason_name(sluice_close_reason r) {
   return "unknown";
 }
 
-const char* sluice_role_name(sluice_role r) {
+const char* sluice_role_name(int r) {
   switch (r) {
     case SLUICE_PUBLISH:
       return "publish";
