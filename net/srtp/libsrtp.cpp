@@ -57,7 +57,7 @@ class LibSrtp final : public Cipher {
 
   void seal(std::span<CipherOp> ops) override {
     for (CipherOp& op : ops) {
-      std::memmove(payload_of(op), op.payload, op.payload_len);
+      if (op.payload_len != 0) std::memmove(payload_of(op), op.payload, op.payload_len);
       int len = op.header_len + op.payload_len;
       adopt(op, Direction::outbound);
       op.ok =
