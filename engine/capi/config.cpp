@@ -110,7 +110,7 @@ std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
 
 void copy_text(char* out, size_t cap, std::string_view text) {
   const size_t n = std::min(text.size(), cap - 1);
-  std::memcpy(out, text.data(), n);
+  std::copy_n(text.data(), n, out);
   out[n] = 0;
 }
 
