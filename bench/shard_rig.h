@@ -46,7 +46,12 @@ class alignas(64) NullBackend final : public io::Backend {
   }
   void wake() override {}
   uint32_t slots_held() const override { return static_cast<uint32_t>(waiting_.size()); }
-  std::expected<void, io::IoError> grant_ports(io::PortRange) override { return {}; }
+  std::expected<io::RelayAbility, io::IoError> grant_relay(const io::RelayGrant&) override {
+    return io::RelayAbility{.max_open = UINT32_MAX, .steered = true, .prebuilt_tx = false, .text = ""};
+  }
+  bool claim_block(uint16_t) override { return true; }
+  bool open_port(const Endpoint&) override { return true; }
+  void close_port(const Endpoint&) override {}
   const io::IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "null"; }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <span>
 #include <string>
 
 #include "net/base/drop.h"
@@ -23,6 +24,23 @@ struct IoError {
 struct PortRange {
   uint16_t lo = 0;
   uint16_t hi = 0;
+};
+
+/// A shard owns ports in blocks of so many, aligned, the same on every relay address.
+inline constexpr uint16_t kPortBlock = 64;
+
+/// Local endpoints for relayed legs: every address with every port of the range.
+struct RelayGrant {
+  std::span<const Address> addresses;
+  PortRange ports;
+};
+
+/// How relay ports are served on this host.
+struct RelayAbility {
+  uint32_t max_open = 0;     ///< ports that can be open at once on this shard
+  bool steered = false;      ///< the range is delivered to one socket: open_port() makes none
+  bool prebuilt_tx = false;  ///< frames leave with prebuilt headers where the route allows it
+  std::string text;          ///< what is on, what is off and what would turn it on, one line
 };
 
 /// Written by the shard's thread only; read by others through published copies.
@@ -70,8 +88,18 @@ class Backend {
   /// sum.
   virtual uint32_t slots_held() const = 0;
 
-  /// Asks for local ports beyond the listening ones, for relayed addresses; an error says what is missing.
-  virtual std::expected<void, IoError> grant_ports(PortRange range) = 0;
+  /// Before the first receive(), at most once: local endpoints beyond the listening ones. An error says what
+  /// is missing.
+  virtual std::expected<RelayAbility, IoError> grant_relay(const RelayGrant& grant) = 0;
+  /// The shard takes the block of kPortBlock ports that begins at `first`, a multiple of it, for as long as
+  /// the backend lives; nobody else has it. False: refused. A system call at most.
+  virtual bool claim_block(uint16_t first) = 0;
+  /// From now on datagrams to `local`, an endpoint of the grant in a claimed block, are received and sends
+  /// may name it as source. False: no socket is left (RLIMIT_NOFILE) or the port is another program's. For
+  /// set-up, never per packet: costs system calls where ports are sockets. No allocation.
+  virtual bool open_port(const Endpoint& local) = 0;
+  /// Datagrams that still arrive are not delivered. `local` is open.
+  virtual void close_port(const Endpoint& local) = 0;
 
   virtual const IoCounters& counters() const = 0;
   /// "uring", "mmsg" or "sim".

@@ -35,7 +35,12 @@ class alignas(64) MmsgBackend final : public Backend {
   void send(TxBatch& tx, DropCounters& drops) override;
   void wake() override { waker_.wake(); }
   uint32_t slots_held() const override { return armed_; }
-  std::expected<void, IoError> grant_ports(PortRange r) override { return std::unexpected(no_more_ports(r)); }
+  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant& g) override {
+    return std::unexpected(no_more_ports(g.ports));
+  }
+  bool claim_block(uint16_t) override { return false; }
+  bool open_port(const Endpoint&) override { return false; }
+  void close_port(const Endpoint&) override {}
   const IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "mmsg"; }
 

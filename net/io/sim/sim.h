@@ -71,7 +71,12 @@ class SimBackend final : public Backend {
   void send(TxBatch& tx, DropCounters& drops) override;
   void wake() override { woken_ = true; }
   uint32_t slots_held() const override { return 0; }
-  std::expected<void, IoError> grant_ports(PortRange) override { return {}; }
+  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant&) override {
+    return RelayAbility{.max_open = UINT32_MAX, .steered = true, .prebuilt_tx = false, .text = ""};
+  }
+  bool claim_block(uint16_t) override { return true; }
+  bool open_port(const Endpoint&) override { return true; }
+  void close_port(const Endpoint&) override {}
   const IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "sim"; }
 
