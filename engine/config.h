@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/relay/config.h"
 #include "net/base/endpoint.h"
 #include "net/base/units.h"
 #include "net/srtp/cipher.h"
@@ -32,6 +33,14 @@ struct EngineConfig {
   srtp::Kind srtp = srtp::Kind::automatic;
   bool busy_poll = false;
   std::vector<Endpoint> candidates;  ///< for answers, preferred first
+
+  bool media = true;           ///< ends sessions itself
+  relay::ServerId node{0, 1};  ///< its own name in the ufrags that it mints
+  /// The first one mints; empty: made at start, which no other process then shares.
+  std::vector<relay::FleetKey> keys;
+  relay::RelayConfig relay;
+  relay::TrunkConfig trunk;
+  relay::TurnConfig turn;
 };
 
 }  // namespace sluice::engine

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,6 +85,19 @@ class Engine {
                                            std::string_view fragment, size_t answer_max, Micros now);
   std::expected<void, Failure> hangup(SessionKey key, CloseReason reason, Micros now);
   void drain(Micros deadline, Micros now);
+
+  // The relay tier.
+  /// Makes a server known or gives it another address; calls that it owns follow.
+  std::expected<void, Failure> put_server(const relay::ServerConfig& server);
+  /// Its flows are dropped. NOT_FOUND.
+  std::expected<void, Failure> remove_server(relay::ServerId id);
+  /// All of them or none: INVALID, CONFLICT (the same ufrag leads elsewhere), LIMIT; `field` is
+  /// "routes[3].ufrag".
+  std::expected<void, Failure> put_routes(std::span<const relay::RouteRequest> routes, Micros now);
+  /// By ufrag and prefix, whatever else they say; returns how many there were. Flows go on.
+  size_t remove_routes(std::span<const relay::RouteRequest> routes);
+  std::vector<relay::ServerReport> servers() const;
+  relay::RelayTotals relay_totals() const;
 
   /// Takes what the shards have to say, pushes what they must know, ends what is overdue. At least once a
   /// second.

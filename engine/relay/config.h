@@ -1,0 +1,111 @@
+// What the relay tier, the trunk and TURN are made of, checked and parsed. Plain data of the control side.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/base/endpoint.h"
+#include "net/base/units.h"
+#include "net/crypto/aes_block.h"
+#include "net/ice/ufrag.h"
+#include "net/io/backend.h"
+
+namespace sluice::engine::relay {
+
+/// A media server's name, as a ufrag carries it. Text: "NODE" or "REGION.NODE".
+struct ServerId {
+  uint8_t region = 0;  ///< 0..63
+  uint16_t node = 0;   ///< 0..16383
+
+  constexpr auto operator<=>(const ServerId&) const = default;
+  static constexpr uint8_t kMaxRegion = 63;
+  static constexpr uint16_t kMaxNode = 16383;
+};
+
+struct ServerConfig {
+  ServerId id;
+  Endpoint address;    ///< its UDP port for clients' packets, or its trunk port
+  bool trunk = false;  ///< a Sluice media tier that takes trunk datagrams
+};
+
+/// One generation of the two keys; whoever holds only the route key (a relay) can open ufrags and derive no
+/// password.
+struct FleetKey {
+  uint8_t id = 0;  ///< 0..15, in the clear in every ufrag
+  std::array<uint8_t, crypto::AesBlock::kKeyBytes> route{};
+  std::optional<ice::IceKey> ice;
+};
+
+inline constexpr size_t kTrunkKeyBytes = 32;
+struct TrunkConfig {
+  std::optional<Endpoint> listen;  ///< a media tier's socket for relays, or a relay's own; port 0: any
+  std::optional<std::array<uint8_t, kTrunkKeyBytes>> key;
+};
+
+/// How local ports of relayed legs are had; see io::RelayAbility.
+enum class PortMode : uint8_t { automatic, sockets, steered };
+
+struct RelayConfig {
+  bool on = false;
+  std::vector<ServerConfig> servers;
+  std::vector<Address> addresses;  ///< of relayed legs; empty: the host's first of each family
+  io::PortRange ports{49152, 65535};
+  PortMode port_mode = PortMode::automatic;
+  uint32_t max_flows = 65536;   ///< per process, 1..16777216
+  uint32_t max_routes = 65536;  ///< for ufrags that Sluice did not mint, 0..1048576
+  uint32_t max_servers = 1024;  ///< named ones and targets of routes together, 1..65535
+  Micros idle = seconds(60);    ///< a flow ends when its client has been silent for so long
+};
+
+/// An address prefix; IPv4 ones are given in 0..32 bits.
+struct Cidr {
+  Address address;
+  uint8_t bits = 0;
+};
+
+struct TurnUser {
+  std::string name;
+  std::string password;
+};
+struct TurnConfig {
+  bool on = false;
+  std::string realm = "sluice";
+  std::vector<TurnUser> users;
+  std::vector<std::string> secrets;  ///< for time-limited credentials, newest first, at most two
+  std::vector<Cidr> allow_peers;     ///< exceptions from the peers denied by default
+  uint32_t max_allocations = 16384;  ///< per process
+  uint32_t user_quota = 0;           ///< allocations per user; 0: no limit
+  uint64_t allocation_bps = 0;       ///< bits per second and direction; 0: no limit
+  std::vector<Endpoint> tls_listen;  ///< TCP ports for TURN over TLS
+  std::string tls_cert, tls_key;     ///< PEM files
+};
+
+/// What the control plane asks to be installed: a first packet with this server ufrag goes to `server`.
+struct RouteRequest {
+  std::string ufrag;    ///< 1..256 of ICE's characters
+  bool prefix = false;  ///< matches what begins with it; the longest match wins, an exact one always
+  Endpoint server;
+  uint32_t ttl_s = 3600;  ///< 1..604800
+};
+
+/// Figures of one server, summed over shards.
+struct ServerReport {
+  ServerConfig config;
+  bool named = true;  ///< false: known only as a target of routes
+  uint64_t flows = 0, unconfirmed = 0;
+  uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;  ///< up: client to server
+  uint64_t routes = 0;
+};
+
+struct RelayTotals {
+  uint64_t flows = 0, unconfirmed = 0, flows_created = 0, flows_expired = 0;
+  uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+  uint64_t routes = 0;
+  uint32_t ports_open = 0;
+};
+
+}  // namespace sluice::engine::relay
