@@ -1,5 +1,5 @@
 // What pure code needs of cryptography, as parameters: plain function pointers with no symbol of any library
-// behind them. Pure; `net/crypto/hmac.h`, `aes_block.h` and `random.h` make real ones.
+// behind them. Pure; `net/crypto/hmac.h`, `aes_block.h`, `gmac.h` and `random.h` make real ones.
 #pragma once
 
 #include <array>
@@ -35,6 +35,31 @@ struct BlockCipher {
   explicit operator bool() const { return self != nullptr; }
   void encrypt(const uint8_t* in, uint8_t* out) const { encrypt_fn(self, in, out); }
   void decrypt(const uint8_t* in, uint8_t* out) const { decrypt_fn(self, in, out); }
+};
+
+inline constexpr size_t kGmacKeyBytes = 16;
+inline constexpr size_t kGmacNonceBytes = 12;
+inline constexpr size_t kGmacTagBytes = 16;
+
+/// AES-128-GMAC (NIST SP 800-38D) under keys that stand in numbered places, all made at start; one thread at
+/// a time. A nonce may be used once under a key, whoever uses it: a second message under it gives the hash
+/// key away. Refers to contexts that somebody else owns, and is empty by default.
+struct Gmac {
+  using SetKeyFn = void (*)(void* self, uint32_t place, const uint8_t* key);
+  using TagFn = void (*)(void* self, uint32_t place, const uint8_t* nonce, Bytes message, uint8_t* tag);
+  void* self = nullptr;
+  uint32_t places = 0;
+  SetKeyFn set_key_fn = nullptr;
+  TagFn tag_fn = nullptr;
+
+  explicit operator bool() const { return self != nullptr; }
+  /// `place` 0..places-1; what stood there is overwritten. `key` is kGmacKeyBytes and not kept.
+  void set_key(uint32_t place, const uint8_t* key) const { set_key_fn(self, place, key); }
+  /// Precondition: the place has a key. `message` may have any length; writes kGmacTagBytes, which may lie
+  /// right behind the message.
+  void tag(uint32_t place, const uint8_t* nonce, Bytes message, uint8_t* tag) const {
+    tag_fn(self, place, nonce, message, tag);
+  }
 };
 
 /// Where random bytes come from: the operating system, or a seed in the simulator. Refers to a generator that
