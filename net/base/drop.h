@@ -65,6 +65,7 @@ namespace sluice {
   X(trunk_replayed, "trunk datagram was already seen or is too old")                   \
   X(trunk_full, "no room for another trunk peer, or shard of one")                     \
   X(trunk_stale, "trunk datagram for an association that has ended")                   \
+  X(turn_malformed, "not a well-formed TURN ChannelData message")                      \
   X(turn_no_allocation, "TURN data on a five-tuple or port without an allocation")     \
   X(turn_no_permission, "no TURN permission or channel for the peer")                  \
   X(turn_peer_denied, "the peer's address is one that the policy denies")              \

@@ -73,8 +73,12 @@ void hmac_sha256(Bytes key, Bytes a, Bytes b, uint8_t* out32) { hmac<Sha256>(key
 
 std::array<uint8_t, 16> md5(Bytes message) {
   std::array<uint8_t, 16> out;
-  MD5(message.data(), message.size(), out.data());
+  md5(message, out.data());
   return out;
 }
+
+void md5(Bytes message, uint8_t* out16) { MD5(message.data(), message.size(), out16); }
+
+void sha256(Bytes message, uint8_t* out32) { SHA256(message.data(), message.size(), out32); }
 
 }  // namespace sluice::crypto

@@ -10,6 +10,7 @@
 
 namespace sluice::crypto {
 
+inline constexpr size_t kMd5Bytes = 16;
 inline constexpr size_t kSha1Bytes = 20;
 inline constexpr size_t kSha256Bytes = 32;
 inline constexpr size_t kAesBlockBytes = 16;
@@ -18,10 +19,16 @@ inline constexpr size_t kAesBlockBytes = 16;
 /// nothing; callable from any thread.
 using HmacFn = void (*)(Bytes key, Bytes a, Bytes b, uint8_t* out);
 
+/// A plain digest of a message, for long-term credentials; `out` has room for all of it. Allocates nothing;
+/// any thread.
+using DigestFn = void (*)(Bytes message, uint8_t* out);
+
 /// Functions without state: the same on every thread.
 struct Primitives {
   HmacFn hmac_sha1 = nullptr;    ///< writes kSha1Bytes
   HmacFn hmac_sha256 = nullptr;  ///< writes kSha256Bytes
+  DigestFn md5 = nullptr;        ///< writes kMd5Bytes
+  DigestFn sha256 = nullptr;     ///< writes kSha256Bytes
 };
 
 /// A 16-byte block permutation under one key; one thread at a time. `in` and `out` are kAesBlockBytes and may

@@ -22,6 +22,7 @@
 
 #include "net/base/endpoint.h"
 #include "net/base/siphash.h"
+#include "net/base/token_bucket.h"
 #include "net/base/units.h"
 
 namespace sluice::ice {
@@ -35,9 +36,8 @@ class Admission {
  public:
   struct alignas(64) Line {
     struct Bucket {
-      uint32_t tag = 0;      ///< 0: free
-      uint32_t spent = 0;    ///< bytes below full
-      uint32_t seen_ms = 0;  ///< when `spent` was right; wraps after 49 days
+      uint32_t tag = 0;  ///< 0: free
+      TokenBucket budget;
     };
     std::array<Bucket, 3> own;
     Bucket shared;
@@ -53,11 +53,9 @@ class Admission {
   bool admit(const Address& remote, uint32_t bytes, Micros now);
 
  private:
-  void refill(Line::Bucket& b, uint32_t now_ms) const;
-
   std::span<Line> lines_;
   HashSeed seed_;
-  AdmissionConfig config_;
+  TokenRate rate_;
 };
 
 }  // namespace sluice::ice

@@ -178,16 +178,22 @@ std::optional<uint64_t> View::u64(Attr a) const {
 
 std::optional<Endpoint> View::xor_address(Attr a) const {
   const auto v = find(a);
-  if (!v || v->size() > 20) return std::nullopt;
+  if (!v) return std::nullopt;
+  return xor_address(RawAttribute{.type = static_cast<uint16_t>(a), .value = *v});
+}
+
+std::optional<Endpoint> View::xor_address(const RawAttribute& a) const {
+  const Bytes v = a.value;
+  if (v.size() > 20) return std::nullopt;
   // RFC 8489 §14.2: the port is masked with the cookie, the address with the cookie and the transaction id,
   // which is the message from its fifth byte on.
   std::array<uint8_t, 20> plain;
-  std::copy(v->begin(), v->end(), plain.begin());
-  if (v->size() >= 4) {
+  std::copy(v.begin(), v.end(), plain.begin());
+  if (v.size() >= 4) {
     for (size_t i = 2; i < 4; ++i) plain[i] ^= b_[i + 2];
-    for (size_t i = 4; i < v->size(); ++i) plain[i] ^= b_[i];
+    for (size_t i = 4; i < v.size(); ++i) plain[i] ^= b_[i];
   }
-  return address_in(Bytes(plain).first(v->size()));
+  return address_in(Bytes(plain).first(v.size()));
 }
 
 std::optional<Endpoint> View::plain_address(Attr a) const {
@@ -203,10 +209,11 @@ std::optional<ErrorCode> View::error_code() const {
   return ErrorCode{.code = static_cast<uint16_t>(hundreds * 100 + rest), .reason = as_text(v->subspan(4))};
 }
 
-size_t View::unknown_required(std::span<uint16_t> out) const {
+size_t View::unknown_required(std::span<uint16_t> out, std::span<const Attr> also) const {
   size_t n = 0;
   for_each([&](const RawAttribute& a) {
     if (a.type >= 0x8000 || understood(a.type) || n == out.size()) return;
+    if (std::find(also.begin(), also.end(), static_cast<Attr>(a.type)) != also.end()) return;
     if (std::find(out.begin(), out.begin() + static_cast<ptrdiff_t>(n), a.type) ==
         out.begin() + static_cast<ptrdiff_t>(n))
       out[n++] = a.type;

@@ -23,23 +23,44 @@ using TransactionId = std::array<uint8_t, 12>;
 enum class Class : uint8_t { request = 0, indication = 1, success = 2, error = 3 };
 
 /// Values not named here are methods that are not served.
-enum class Method : uint16_t { binding = 0x001 };
+enum class Method : uint16_t {
+  binding = 0x001,
+  allocate = 0x003,
+  refresh = 0x004,
+  send = 0x006,
+  data = 0x007,
+  create_permission = 0x008,
+  channel_bind = 0x009,
+};
 
-/// RFC 8489 §18.3, RFC 8445 §16.1. Below 0x8000 an agent must understand an attribute to accept a request.
+/// RFC 8489 §18.3, RFC 8445 §16.1, RFC 8656 §18, RFC 8016 §4. Below 0x8000 an agent must understand an
+/// attribute to accept a request.
 enum class Attr : uint16_t {
   mapped_address = 0x0001,
   username = 0x0006,
   message_integrity = 0x0008,
   error_code = 0x0009,
   unknown_attributes = 0x000A,
+  channel_number = 0x000C,
+  lifetime = 0x000D,
+  xor_peer_address = 0x0012,
+  data = 0x0013,
   realm = 0x0014,
   nonce = 0x0015,
+  xor_relayed_address = 0x0016,
+  requested_address_family = 0x0017,
+  even_port = 0x0018,
+  requested_transport = 0x0019,
+  dont_fragment = 0x001A,
   message_integrity_sha256 = 0x001C,
   password_algorithm = 0x001D,
   userhash = 0x001E,
   xor_mapped_address = 0x0020,
+  reservation_token = 0x0022,
   priority = 0x0024,
   use_candidate = 0x0025,
+  additional_address_family = 0x8000,
+  address_error_code = 0x8001,
   password_algorithms = 0x8002,
   alternate_domain = 0x8003,
   software = 0x8022,
@@ -47,6 +68,7 @@ enum class Attr : uint16_t {
   fingerprint = 0x8028,
   ice_controlled = 0x8029,
   ice_controlling = 0x802A,
+  mobility_ticket = 0x8030,
 };
 
 /// Which attribute protects a message.
@@ -108,11 +130,13 @@ class View {
   std::optional<Endpoint> xor_address(Attr a = Attr::xor_mapped_address) const;
   /// MAPPED-ADDRESS and attributes of the same form (§14.1).
   std::optional<Endpoint> plain_address(Attr a = Attr::mapped_address) const;
+  /// The same of one of several attributes of a type, as for_each() gives them.
+  std::optional<Endpoint> xor_address(const RawAttribute& a) const;
   std::optional<ErrorCode> error_code() const;
 
-  /// Comprehension-required attributes that are not in `Attr`, each once, in the order of the message, into
-  /// `out`; returns how many were written (at most out.size()).
-  size_t unknown_required(std::span<uint16_t> out) const;
+  /// Comprehension-required attributes that neither RFC 8489 nor ICE nor `also` names, each once, in the
+  /// order of the message, into `out`; returns how many were written (at most out.size()).
+  size_t unknown_required(std::span<uint16_t> out, std::span<const Attr> also = {}) const;
   /// Entries of UNKNOWN-ATTRIBUTES into `out`; returns how many were written.
   size_t unknown_attributes(std::span<uint16_t> out) const;
 

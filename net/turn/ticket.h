@@ -1,0 +1,28 @@
+// MOBILITY-TICKET (RFC 8016 §3.3): which allocation, encrypted and authenticated. Pure.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "net/base/units.h"
+#include "net/crypto/primitives.h"
+
+namespace sluice::turn {
+
+struct TicketFields {
+  uint8_t shard = 0;  ///< in the clear, so that any shard knows whom to ask
+  Handle allocation;
+  uint32_t count = 0;  ///< Allocation::ticket when it was issued
+};
+
+inline constexpr size_t kTicketBytes = 32;
+using Ticket = std::array<uint8_t, kTicketBytes>;
+
+/// Shard, three zero bytes, 12 bytes of fields under a key stream, 16 bytes of HMAC-SHA256 over the fields,
+/// from which the key stream is made (synthetic IV: the same fields make the same ticket).
+Ticket make_ticket(const crypto::Primitives& crypto, Bytes key, const TicketFields& fields);
+/// nullopt if it is not one of ours.
+std::optional<TicketFields> open_ticket(const crypto::Primitives& crypto, Bytes key, Bytes ticket);
+
+}  // namespace sluice::turn
