@@ -16,6 +16,7 @@ namespace sluice::control {
 namespace {
 
 constexpr size_t kMaxBytes = 4096;
+constexpr size_t kMaxFileBytes = 65536;
 constexpr size_t kShort = 16;
 
 using Digest = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
@@ -26,16 +27,39 @@ Digest digest(std::string_view s) {
   return d;
 }
 
-std::string oddities(const std::string& path, size_t length) {
-  std::string out;
+std::string exposure(const std::string& path) {
   struct stat st{};
-  if (::stat(path.c_str(), &st) == 0 && (st.st_mode & S_IROTH) != 0)
-    out = fmt::format("{} is readable by every user of this machine; chmod 600 it", path);
+  if (::stat(path.c_str(), &st) != 0 || (st.st_mode & S_IROTH) == 0) return {};
+  return fmt::format("{} is readable by every user of this machine; chmod 600 it", path);
+}
+
+std::string oddities(const std::string& path, size_t length) {
+  std::string out = exposure(path);
   if (length < kShort) {
     if (!out.empty()) out += "; ";
     out += fmt::format("{} holds {} characters, use at least {}, e.g. from openssl rand -hex 32", path,
                        length, kShort);
   }
+  return out;
+}
+
+std::expected<std::string, std::string> path_of(std::string_view reference) {
+  if (reference.empty() || reference.front() != '@')
+    return std::unexpected(
+        "takes @FILE, a file that holds the secret; a secret on the command line is visible to other users");
+  if (reference.size() == 1) return std::unexpected("names no file behind the @");
+  return std::string(reference.substr(1));
+}
+
+/// At most `max` bytes from the file's beginning.
+std::expected<Secret, std::string> read_bytes(const std::string& path, size_t max) {
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  std::string text(max, '\0');
+  if (!in || !(in.read(text.data(), static_cast<std::streamsize>(text.size())) || in.eof()))
+    return std::unexpected(fmt::format("cannot read {}: {}", path, std::strerror(errno != 0 ? errno : EIO)));
+  Secret out(text.substr(0, static_cast<size_t>(in.gcount())));
+  crypto::cleanse({reinterpret_cast<uint8_t*>(text.data()), text.size()});
   return out;
 }
 
@@ -63,29 +87,33 @@ void Secret::wipe() {
 }
 
 std::expected<SecretFile, std::string> read_secret(std::string_view reference) {
-  if (reference.empty() || reference.front() != '@')
-    return std::unexpected(
-        "takes @FILE, a file that holds the secret; a secret on the command line is visible to other users");
-  const std::string path(reference.substr(1));
-  if (path.empty()) return std::unexpected("names no file behind the @");
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  std::string text(kMaxBytes + 2, '\0');
-  if (!in || !(in.read(text.data(), static_cast<std::streamsize>(text.size())) || in.eof()))
-    return std::unexpected(fmt::format("cannot read {}: {}", path, std::strerror(errno != 0 ? errno : EIO)));
-  const auto length = static_cast<size_t>(in.gcount());
-  Secret whole(text.substr(0, std::min(text.find_first_of("\r\n"), length)));
-  crypto::cleanse({reinterpret_cast<uint8_t*>(text.data()), text.size()});
-  const std::string_view value = whole.reveal();
+  const auto path = path_of(reference);
+  if (!path) return std::unexpected(path.error());
+  const auto text = read_bytes(*path, kMaxBytes + 2);
+  if (!text) return std::unexpected(text.error());
+  Secret line(std::string(text->reveal().substr(0, text->reveal().find_first_of("\r\n"))));
+  const std::string_view value = line.reveal();
   if (value.empty())
-    return std::unexpected(fmt::format("{} is empty; write the secret on its first line", path));
+    return std::unexpected(fmt::format("{} is empty; write the secret on its first line", *path));
   if (value.size() > kMaxBytes)
-    return std::unexpected(fmt::format("{} holds more than {} bytes on its first line", path, kMaxBytes));
+    return std::unexpected(fmt::format("{} holds more than {} bytes on its first line", *path, kMaxBytes));
   if (!std::ranges::all_of(value, [](char c) { return c >= 0x20 && c < 0x7f; }))
     return std::unexpected(
-        fmt::format("{} holds bytes that are not printable ASCII; use base64 or hex", path));
-  std::string warning = oddities(path, value.size());
-  return SecretFile{std::move(whole), std::move(warning)};
+        fmt::format("{} holds bytes that are not printable ASCII; use base64 or hex", *path));
+  std::string warning = oddities(*path, value.size());
+  return SecretFile{std::move(line), std::move(warning)};
+}
+
+std::expected<SecretFile, std::string> read_secret_file(std::string_view reference) {
+  const auto path = path_of(reference);
+  if (!path) return std::unexpected(path.error());
+  auto text = read_bytes(*path, kMaxFileBytes + 1);
+  if (!text) return std::unexpected(text.error());
+  if (text->reveal().size() > kMaxFileBytes)
+    return std::unexpected(fmt::format("{} holds more than {} bytes", *path, kMaxFileBytes));
+  if (text->reveal().find('\0') != std::string_view::npos)
+    return std::unexpected(fmt::format("{} holds a zero byte; write a line of text for each secret", *path));
+  return SecretFile{std::move(*text), exposure(*path)};
 }
 
 }  // namespace sluice::control

@@ -36,5 +36,8 @@ struct SecretFile {
 /// `reference` is "@PATH". The file's first line without its newline is the secret: 1..4096 bytes of
 /// printable ASCII. The error is a sentence that never contains what was passed instead of a reference.
 std::expected<SecretFile, std::string> read_secret(std::string_view reference);
+/// The whole file, for files of several lines; at most 64 KiB. What the lines may hold is the caller's
+/// affair.
+std::expected<SecretFile, std::string> read_secret_file(std::string_view reference);
 
 }  // namespace sluice::control

@@ -1,0 +1,36 @@
+// How people write what the relay tier is configured by. Control side.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/relay/config.h"
+
+namespace sluice::engine::relay {
+
+/// What is wrong with a text and, behind a semicolon, what would be right.
+using TextError = std::string;
+
+/// "NODE" or "REGION.NODE", decimal.
+std::expected<ServerId, TextError> parse_server_id(std::string_view text);
+/// "7", or "3.7" where there is a region.
+std::string to_text(ServerId id);
+
+/// "ADDR:PORT" that packets can be sent to: neither unspecified nor multicast, no port 0.
+std::expected<Endpoint, TextError> parse_target(std::string_view text);
+/// "ID=ADDR:PORT[,trunk]".
+std::expected<ServerConfig, TextError> parse_server(std::string_view text);
+
+/// "10.0.0.0/8", "2001:db8::/32", or an address alone. No bit behind the prefix may be set.
+std::expected<Cidr, TextError> parse_cidr(std::string_view text);
+/// "LO-HI", 1024..65535, of at least one whole block of io::kPortBlock.
+std::expected<io::PortRange, TextError> parse_ports(std::string_view text);
+/// "NAME:PASSWORD"; the error repeats neither.
+std::expected<TurnUser, TextError> parse_turn_user(std::string_view text);
+/// RFC 8489 §14.9 asks for less than 128 characters; a short one keeps a 401 small.
+inline constexpr size_t kRealmBytesMax = 64;
+bool valid_realm(std::string_view text);
+
+}  // namespace sluice::engine::relay
