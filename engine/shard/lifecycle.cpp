@@ -35,8 +35,10 @@ void open_tracks(Core& c, uint32_t session, const SessionSpec& spec) {
     tx.level_id = t.ext.id(rtp::ExtKind::audio_level);
     tx.orientation_id = t.ext.id(rtp::ExtKind::video_orientation);
     const uint32_t frame = t.clock_rate / (k == 0 ? 50 : 30);
-    tx.splice = rtp::Splice(t.clock_rate, frame, SeqNo{static_cast<uint16_t>(c.random.view().u32() & 0x7fff)},
-                            RtpTime{c.random.view().u32()});
+    // Drawn in order: the simulator's seeds mean the same under every compiler.
+    const SeqNo first_seq{static_cast<uint16_t>(c.random.view().u32() & 0x7fff)};
+    const RtpTime first_time{c.random.view().u32()};
+    tx.splice = rtp::Splice(t.clock_rate, frame, first_seq, first_time);
     tx.stats = rtp::SenderStats(t.tx_ssrc, t.clock_rate);
   }
 }

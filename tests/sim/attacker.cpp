@@ -83,8 +83,10 @@ void Attacker::send_damaged() {
   if (c == nullptr || c->bytes.empty()) return;
   auto bytes = c->bytes;
   if (rng_.chance(0.3)) bytes.resize(rng_.below(bytes.size()) + 1);
-  for (auto n = rng_.between(1, 8); n > 0; --n)
-    bytes[rng_.below(bytes.size())] = static_cast<uint8_t>(rng_.u64());
+  for (auto n = rng_.between(1, 8); n > 0; --n) {
+    const size_t at = rng_.below(bytes.size());
+    bytes[at] = static_cast<uint8_t>(rng_.u64());
+  }
   // In the clear anybody can spoil a handshake, so this is for what is protected.
   if (wire::classify(bytes) != wire::PacketClass::dtls) w_.inject(c->from, c->to, bytes);
 }

@@ -22,12 +22,16 @@ Micros Link::arrival(Micros now, size_t bytes) {
   return at;
 }
 
+void Link::flip(std::vector<uint8_t>& bytes) {
+  const size_t at = rng_.below(bytes.size());
+  bytes[at] ^= static_cast<uint8_t>(1u << rng_.below(8));
+}
+
 std::vector<uint8_t> Link::copy(Bytes datagram) {
   std::vector<uint8_t> out(datagram.begin(), datagram.end());
   if (out.empty() || !rng_.chance(options_.corrupt)) return out;
   ++counters_.corrupted;
-  for (auto flips = rng_.between(1, 3); flips > 0; --flips)
-    out[rng_.below(out.size())] ^= static_cast<uint8_t>(1u << rng_.below(8));
+  for (auto flips = rng_.between(1, 3); flips > 0; --flips) flip(out);
   return out;
 }
 
@@ -45,10 +49,14 @@ void Link::send(Micros now, Bytes datagram, const Deliver& deliver) {
       return;
     }
   }
-  deliver(arrival(now, datagram.size()), copy(datagram));
+  // One draw per statement: the order of those within one is the compiler's.
+  const Micros at = arrival(now, datagram.size());
+  deliver(at, copy(datagram));
   if (!rng_.chance(options_.duplicate)) return;
   ++counters_.duplicated;
-  deliver(arrival(now, datagram.size()) + rng_.between({}, millis(20)), copy(datagram));
+  const Micros again = arrival(now, datagram.size());
+  const Micros later = rng_.between({}, millis(20));
+  deliver(again + later, copy(datagram));
 }
 
 void Link::heal() {

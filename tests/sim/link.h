@@ -44,6 +44,7 @@ class Link {
   bool loses();
   Micros arrival(Micros now, size_t bytes);
   std::vector<uint8_t> copy(Bytes datagram);
+  void flip(std::vector<uint8_t>& bytes);
 
   LinkOptions options_;
   Rng rng_;

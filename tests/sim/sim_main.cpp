@@ -1,4 +1,5 @@
-// Runs the simulator over seeds; a failure prints its seed and the command that replays it.
+// Runs the simulator over seeds; a failure prints its seed and the command that replays it. --hash prints
+// what was on the wire of each seed, which must not depend on who compiled it.
 
 #include <charconv>
 #include <chrono>
@@ -14,6 +15,7 @@ namespace {
 struct Arguments {
   uint64_t first = 1, last = 100;
   bool trace = false;
+  bool hash = false;
 };
 
 bool number(std::string_view s, uint64_t& out) {
@@ -28,6 +30,8 @@ std::optional<Arguments> read(int argc, char** argv) {
     const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
     if (flag == "--trace") {
       a.trace = true;
+    } else if (flag == "--hash") {
+      a.hash = true;
     } else if (flag == "--seed" && number(value, a.first)) {
       a.last = a.first, ++i;
     } else if (flag == "--seeds") {
@@ -48,7 +52,7 @@ std::optional<Arguments> read(int argc, char** argv) {
 int main(int argc, char** argv) {
   const auto arguments = read(argc, argv);
   if (!arguments) {
-    fmt::print(stderr, "usage: sim [--seeds A-B] [--seed N] [--trace]\n");
+    fmt::print(stderr, "usage: sim [--seeds A-B] [--seed N] [--trace] [--hash]\n");
     return 2;
   }
   uint64_t failed = 0, datagrams = 0, calls = 0, drops = 0;
@@ -60,6 +64,7 @@ int main(int argc, char** argv) {
     if (arguments->trace) fmt::print("{}\n", describe(plan));
     try {
       const auto outcome = run_swarm(plan);
+      if (arguments->hash) fmt::print("seed {} wire {:016x}\n", seed, outcome.trace_hash);
       datagrams += outcome.datagrams, calls += outcome.calls, drops += outcome.drops;
       virtual_time += outcome.virtual_time;
     } catch (const std::exception& e) {

@@ -50,6 +50,7 @@ class Swarm {
   void advance(Micros span);
   void judge_endings() const;
   bool may_end(const Call& c, CloseReason why) const;
+  bool may_be_spoilt(const Call& c) const;
   void require_alive() const;
   void require_heard(const Call& c, const Call& talker, uint32_t from, uint32_t to) const;
   const Call* publisher_of(const std::string& room) const;
@@ -146,6 +147,12 @@ bool Swarm::may_end(const Call& c, CloseReason why) const {
   }
 }
 
+/// A damaged fragment of a handshake message in the clear may have its place in OpenSSL's reassembly, on
+/// either side, and what is sent again does not replace it: the handshake ends with its time limit.
+bool Swarm::may_be_spoilt(const Call& c) const {
+  return plan_.corrupting && !(c.host->was_connected && c.host->peer.connected());
+}
+
 void Swarm::judge_endings() const {
   for (const auto& c : calls_)
     if (c->wanted && c->host != nullptr && c->host->closed != CloseReason::none &&
@@ -179,7 +186,7 @@ void Swarm::heal() {
   for (const auto& c : calls_) {
     if (!c->wanted) continue;
     const bool ended = c->host->closed != CloseReason::none || c->host->peer.over(w_.now());
-    if (!ended) continue;
+    if (!ended && !may_be_spoilt(*c)) continue;
     // The person reloads the page. The server may not have noticed yet.
     c->host->peer.die();
     c->wanted = false;
