@@ -17,6 +17,7 @@
 #include "net/rtp/receive_stats.h"
 #include "net/rtp/sender_stats.h"
 #include "net/rtp/splice.h"
+#include "net/srtp/index.h"
 
 namespace sluice::engine {
 
@@ -112,7 +113,10 @@ struct alignas(64) TxTrack {
 
 /// What only publishers of video or of transport-wide sequence numbers need; large.
 struct Feedback {
-  rtp::NackTracker<256> nack;
+  static constexpr size_t kNackWindow = 256;
+  // What was asked for may come as many packets later as were asked about, and is not too old then.
+  static_assert(srtp::ReplayWindow::kBits >= 2 * kNackWindow);
+  rtp::NackTracker<kNackWindow> nack;
   rtcp::TwccRecorder twcc;
 };
 

@@ -43,7 +43,7 @@ srtp_policy_t policy_for(Profile p, Direction direction, uint8_t* key_and_salt) 
   const bool inbound = direction == Direction::inbound;
   policy.ssrc.type = inbound ? ssrc_any_inbound : ssrc_any_outbound;
   policy.key = key_and_salt;
-  policy.window_size = inbound ? ReplayWindow128::kBits : kSendWindow;
+  policy.window_size = inbound ? ReplayWindow::kBits : kSendWindow;
   policy.allow_repeat_tx = 1;
   return policy;
 }

@@ -59,7 +59,7 @@ void Inbound::close(Cipher& cipher) {
 bool Inbound::restore(uint32_t ssrc, uint64_t newest_index) {
   RxStream* const s = add_stream(a_, rtp_, ssrc, newest_index);
   if (s == nullptr) return false;
-  s->window = {newest_index, ~uint64_t{0}, ~uint64_t{0}};
+  s->window.begin_after(newest_index, rtp_old_[a_.n_rtp - 1u]);
   return true;
 }
 

@@ -31,7 +31,8 @@ struct Association {
 };
 static_assert(sizeof(Association) == 32);
 
-/// What a session receives with. One shard's thread. An RTP packet of the first stream touches one line.
+/// What a session receives with. One shard's thread. An RTP packet in order of the first stream touches one
+/// line, and one of 64 a second.
 class alignas(64) Inbound {
  public:
   Inbound() = default;
@@ -57,11 +58,12 @@ class alignas(64) Inbound {
 
   Association a_;
   std::array<RxStream, kMaxStreams> rtp_{};
+  std::array<ReplayArchive, kMaxStreams> rtp_old_{};
   std::array<uint8_t, 14> rtcp_salt_{};
   uint8_t n_rtcp_ = 0;
   std::array<RxControlStream, kMaxStreams> rtcp_{};
 };
-static_assert(sizeof(Inbound) == 256);
+static_assert(sizeof(Inbound) == 512);
 
 /// What a session sends with. One shard's thread.
 class alignas(64) Outbound {

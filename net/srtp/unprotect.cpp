@@ -69,7 +69,7 @@ class Receiver {
   static void prefetch_state(const RxJob& job) {
     const auto* const line = reinterpret_cast<const std::byte*>(job.in);
     __builtin_prefetch(line);
-    if (job.rtcp) __builtin_prefetch(line + 128), __builtin_prefetch(line + 192);
+    if (job.rtcp) __builtin_prefetch(line + 384), __builtin_prefetch(line + 448);
   }
   void prefetch_keys(const RxJob& job) const {
     if (job.in->is_open()) cipher_.prefetch(job.in->a_.context, job.in->profile());
@@ -90,12 +90,26 @@ class Receiver {
     Plan plan;
   };
 
+  /// `n` if there is none.
   template <class Stream>
-  static Stream* find(std::array<Stream, kMaxStreams>& streams, size_t n, uint32_t ssrc) {
-    for (size_t i = 0; i < n; ++i)
-      if (streams[i].ssrc == ssrc) return &streams[i];
-    return nullptr;
+  static size_t find(const std::array<Stream, kMaxStreams>& streams, size_t n, uint32_t ssrc) {
+    size_t i = 0;
+    while (i < n && streams[i].ssrc != ssrc) ++i;
+    return i;
   }
+
+  /// The streams of one protocol, as commit_to() wants them.
+  struct RtpStreams {
+    std::array<RxStream, kMaxStreams>& stream;
+    std::array<ReplayArchive, kMaxStreams>& old;
+    Freshness check(size_t i, uint64_t index) const { return stream[i].window.check(index, old[i]); }
+    void mark(size_t i, uint64_t index) const { stream[i].window.mark(index, old[i]); }
+  };
+  struct ControlStreams {
+    std::array<RxControlStream, kMaxStreams>& stream;
+    Freshness check(size_t i, uint64_t index) const { return stream[i].check(index); }
+    void mark(size_t i, uint64_t index) const { stream[i].mark(index); }
+  };
 
   static Plan read(RxJob& job) {
     assert(job.in != nullptr);
@@ -109,14 +123,15 @@ class Receiver {
     if (header == 0 || header + tag_bytes(in.profile()) > job.len) return {.refused = Drop::rtp_malformed};
     Plan plan{.header_len = static_cast<uint16_t>(header), .ssrc = load_be<uint32_t>(job.data + 8)};
     const auto seq = load_be<uint16_t>(job.data + 2);
-    const RxStream* const s = find(in.rtp_, in.a_.n_rtp, plan.ssrc);
-    if (s == nullptr) {
+    const size_t at = find(in.rtp_, in.a_.n_rtp, plan.ssrc);
+    if (at == in.a_.n_rtp) {
       if (in.a_.n_rtp == kMaxStreams) plan.refused = Drop::srtp_too_many_streams;
       plan.settled = false;
       plan.index = seq;  // RFC 3711 §3.3.1: ROC starts at zero
       return plan;
     }
-    const int64_t nearest = nearest_index(s->window.newest, seq);
+    const ReplayWindow& window = in.rtp_[at].window;
+    const int64_t nearest = nearest_index(window.newest, seq);
     if (nearest >= static_cast<int64_t>(kIndexEnd)) {
       plan.refused = Drop::srtp_key_exhausted;
       return plan;
@@ -124,8 +139,8 @@ class Receiver {
     // Before the first index there is nothing, so what looks older can only be far ahead.
     plan.index = nearest < 0 ? seq : static_cast<uint64_t>(nearest);
     plan.word = static_cast<uint32_t>(plan.index >> 16);
-    const auto distance = static_cast<int64_t>(plan.index - s->window.newest);
-    plan.refused = refusal(s->window.check(plan.index));
+    const auto distance = static_cast<int64_t>(plan.index - window.newest);
+    plan.refused = refusal(window.check(plan.index, in.rtp_old_[at]));
     plan.settled = plan.refused == Drop::none && distance > -(1 << 14) && distance < (1 << 14);
     return plan;
   }
@@ -141,13 +156,13 @@ class Receiver {
               .ssrc = load_be<uint32_t>(job.data + 4),
               .word = load_be<uint32_t>(job.data + word_at)};
     plan.index = plan.word & ~kEncryptedBit;
-    const RxControlStream* const s = find(in.rtcp_, in.n_rtcp_, plan.ssrc);
-    if (s == nullptr) {
+    const size_t at = find(in.rtcp_, in.n_rtcp_, plan.ssrc);
+    if (at == in.n_rtcp_) {
       if (in.n_rtcp_ == kMaxStreams) plan.refused = Drop::srtp_too_many_streams;
       plan.settled = false;
       return plan;
     }
-    plan.refused = refusal(s->check(plan.index));
+    plan.refused = refusal(in.rtcp_[at].check(plan.index));
     plan.settled = plan.refused == Drop::none;
     return plan;
   }
@@ -180,29 +195,25 @@ class Receiver {
   static void commit(const Planned& planned, const CipherOp& op) {
     RxJob& job = *planned.job;
     Inbound& in = *job.in;
-    job.result = job.rtcp ? commit_to(in.rtcp_, in.n_rtcp_, planned.plan, op.ok)
-                          : commit_to(in.rtp_, in.a_.n_rtp, planned.plan, op.ok);
+    job.result = job.rtcp ? commit_to(ControlStreams{in.rtcp_}, in.n_rtcp_, planned.plan, op.ok)
+                          : commit_to(RtpStreams{in.rtp_, in.rtp_old_}, in.a_.n_rtp, planned.plan, op.ok);
     if (job.result != Drop::none) return;
     ++in.a_.packets;
     job.out_len = static_cast<uint16_t>(op.header_len + op.payload_len);
   }
 
-  template <class Stream>
-  static Drop commit_to(std::array<Stream, kMaxStreams>& streams, uint8_t& n, const Plan& plan,
-                        bool authentic) {
-    Stream* s = find(streams, n, plan.ssrc);
-    if (s != nullptr) {
-      const Drop stale = refusal(s->check(plan.index));
+  template <class Streams>
+  static Drop commit_to(const Streams& streams, uint8_t& n, const Plan& plan, bool authentic) {
+    const size_t at = find(streams.stream, n, plan.ssrc);
+    if (at < n) {
+      const Drop stale = refusal(streams.check(at, plan.index));
       if (stale != Drop::none) return stale;
     } else if (n == kMaxStreams) {
       return Drop::srtp_too_many_streams;
     }
     if (!authentic) return Drop::srtp_auth;
-    if (s == nullptr) {
-      s = &streams[n++];
-      s->ssrc = plan.ssrc;
-    }
-    s->mark(plan.index);
+    if (at == n) streams.stream[n++].ssrc = plan.ssrc;
+    streams.mark(at, plan.index);
     return Drop::none;
   }
 

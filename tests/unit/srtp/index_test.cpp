@@ -41,13 +41,32 @@ void agrees_with_model(Window window, uint64_t start, uint64_t salt) {
   }
 }
 
-struct Window128 : ReplayWindow128 {};
+struct RtpWindow {
+  static constexpr uint64_t kBits = ReplayWindow::kBits;
+  ReplayWindow window;
+  ReplayArchive old{};
+  Freshness check(uint64_t index) const { return window.check(index, old); }
+  void mark(uint64_t index) { window.mark(index, old); }
+};
 
 }  // namespace
 
-TEST_CASE("the RTP window remembers the newest 128 indices and nothing else") {
-  agrees_with_model(Window128{}, 0, 1);
-  agrees_with_model(Window128{}, (uint64_t{1} << 47) + 12345, 2);
+TEST_CASE("the RTP window remembers the newest 512 indices and nothing else") {
+  agrees_with_model(RtpWindow{}, 0, 1);
+  agrees_with_model(RtpWindow{}, (uint64_t{1} << 47) + 12345, 2);
+}
+
+TEST_CASE("a window that begins in the middle has seen everything up to there") {
+  for (const uint64_t newest : {uint64_t{0}, uint64_t{63}, uint64_t{64}, uint64_t{1000}, kIndexEnd - 1}) {
+    RtpWindow w;
+    w.window.begin_after(newest, w.old);
+    for (uint64_t back = 0; back <= std::min<uint64_t>(newest, RtpWindow::kBits + 100); ++back)
+      REQUIRE(w.check(newest - back) == (back < RtpWindow::kBits ? Freshness::seen : Freshness::too_old));
+    CHECK(w.check(newest + 1) == Freshness::fresh);
+    w.mark(newest + 200);
+    CHECK(w.check(newest + 1) == Freshness::fresh);
+    CHECK(w.check(newest) == Freshness::seen);
+  }
 }
 
 TEST_CASE("the SRTCP window remembers the newest 64 indices and nothing else") {

@@ -55,7 +55,7 @@ class Oracle {
                     key.salt.begin() + static_cast<long>(salt_bytes(key.profile)));
     policy.key = material.data();
     policy.ssrc.type = type;
-    policy.window_size = 128;
+    policy.window_size = ReplayWindow::kBits;
     policy.allow_repeat_tx = 1;
     srtp_t s = nullptr;
     REQUIRE(srtp_create(&s, &policy) == srtp_err_status_ok);
