@@ -14,7 +14,8 @@ ALLOWED = {
     "bench": ("bench/", "tests/", "engine/", "codec/", "net/"),
     "tests": ("tests/", "tools/", "engine/", "codec/", "net/"),
 }
-PURE = ("net/base/", "net/wire/", "net/stun/", "net/ice/", "net/turn/", "net/trunk/", "net/rtp/", "net/rtcp/", "net/bwe/")
+PURE = ("net/base/", "net/wire/", "net/stun/", "net/ice/", "net/turn/", "net/trunk/", "net/rtp/", "net/rtcp/",
+        "net/bwe/")
 # Headers that allocate, wait, throw or ask the system.
 IMPURE = {
     "string", "vector", "deque", "list", "forward_list", "map", "set", "unordered_map", "unordered_set",
