@@ -28,6 +28,8 @@ struct Association {
   uint64_t server_epoch = 0;
   uint8_t relay_shard = 0;
   uint8_t server_shard = 0;
+
+  bool operator==(const Association&) const = default;
 };
 
 /// Overwritten when it goes out of scope.

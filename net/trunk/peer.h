@@ -36,7 +36,7 @@ struct Route {
 /// Hellos under way, so that a welcome proves that the other side is alive now, and how far away it is.
 class HelloLog {
  public:
-  static constexpr uint64_t kKept = 16;
+  static constexpr uint64_t kKept = 32;
 
   void sent(uint64_t sequence, Micros now) { at_[sequence % kKept] = {.sequence = sequence, .at = now}; }
   /// When the hello was sent; kNever if it is not under way: never sent, answered already, or too long ago.
@@ -62,22 +62,22 @@ struct Peer {
   Role role = Role::none;
   State state = State::down;
   uint8_t key_id = 0;
-  bool remote_proven = false;  ///< `remote` sent a datagram that only the living peer could make
-  uint16_t max_datagram = kDefaultMaxSingle;  ///< the longest that may be sent to it
-  Association association;
-  Endpoint remote;
-  Endpoint local;      ///< of this side's socket
-  Status status;       ///< as the peer last told
-  uint32_t named = 0;  ///< server: the id that it claims, if that is not the configured one; else 0
-
-  uint64_t tx_sequence = 0;  ///< the next
-  std::array<uint8_t, 4> tx_salt{};
-  uint64_t hello_sequence = 0;  ///< server: the next to send; relay: the newest received
   bool hello_seen = false;
+  uint16_t max_datagram = kDefaultMaxSingle;  ///< the longest that may be sent to it
+  std::array<uint8_t, 4> tx_salt{};
+  uint64_t tx_sequence = 0;    ///< the next; never smaller than one used, whatever happens to the keys
   Micros next_hello = kNever;  ///< server
   Micros silent_at = kNever;   ///< when it will have been silent for too long
+  /// `remote` of a relay is where data came from; before `up`, where its hello did, and nothing is sent
+  /// there.
+  Endpoint remote{};
+  Endpoint local{};             ///< of this side's socket; server: not known
+  Association association{};    ///< server_epoch 0: a server that has not answered yet
+  Status status{};              ///< as the peer last told
+  uint32_t named = 0;           ///< server: the id that it claims, if that is not the configured one; else 0
+  uint64_t hello_sequence = 0;  ///< server: the next to send; relay: the newest received
   Micros rtt{0};
-  HelloLog hellos;
+  HelloLog hellos{};
   /// 1 + index of the receiving state for each shard of the peer; 0: none.
   std::array<uint16_t, kMaxPeerShards> rx{};
 

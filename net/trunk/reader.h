@@ -10,7 +10,7 @@ namespace sluice::trunk {
 ///     for (Reader r(body); r.next(frame);) ...
 class Reader {
  public:
-  explicit Reader(Bytes body) : in_(body) {}
+  explicit Reader(Bytes body) : at_(body.data()), end_(body.data() + body.size()) {}
 
   /// False at the end, at padding, or at what is no frame. `f.local` is carried from frame to frame, so hand
   /// in the same Frame each time.
@@ -22,7 +22,8 @@ class Reader {
  private:
   bool read(Frame& f);
 
-  sluice::Reader in_;
+  const uint8_t* at_;
+  const uint8_t* end_;
   bool ok_ = true;
   bool has_local_ = false;
 };

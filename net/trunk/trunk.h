@@ -1,31 +1,35 @@
 // A shard's trunk: its peers, their keys, replay windows and liveness. Pure: datagrams and a time in; frames,
 // datagrams, events and a deadline out. One thread.
 //
-// How two sides come to trust each other. A relay's shard R draws a random 64-bit epoch for each server that
-// is added, and sends hellos under a key derived from the trunk key and that epoch. The kernel's hash gives
-// them to one shard S of the server, which draws an epoch of its own for this association and answers with a
+// How two sides come to trust each other. A relay's shard R draws a random epoch for each server that is
+// added, and sends hellos under a key derived from the trunk key and that epoch. The kernel's hash gives them
+// to one shard S of the server, which draws an epoch of its own for this association and answers with a
 // welcome; keys of all else are derived from both epochs, both ids and both shards. A welcome must echo a
-// hello that is under way. Hence, without any clock or store:
+// hello that is under way, and a relay's epoch is used with one epoch of the server at most. Hence, without a
+// clock or a store:
 //   - a nonce never repeats: a restart of either side, or an association made again, has other keys;
-//   - what was captured before is worth nothing afterwards, to any other shard or server, or after the
-//     receiver forgot the association: an old epoch cannot come back, because its keys need the other side's
-//     new epoch too. Within an association the replay window decides;
+//   - what was captured before is worth nothing afterwards, nor to another shard or server: an old epoch
+//   cannot
+//     come back, because its keys need the other side's new epoch too. Within an association the replay
+//     window decides;
 //   - two relays that were given the same id disturb each other in nothing but their names;
-//   - a captured hello gets a welcome of the same length to where it came from, and no frames ever: those go
-//     only to an address from which data came under the keys of both.
-// It costs one round trip when a process starts; until then, and while a server is down, there is no tx key.
-// Hellos go on as the measure of liveness and round-trip time, and repair everything: a server that
-// restarted, or a kernel that now hashes to another shard, answers with a new epoch, and the relay follows.
+//   - a captured hello gets at most one welcome of its own length to where it came from, and no frames ever:
+//     those go only to an address from which data came under the keys of both.
+// It costs one round trip when a process starts; until then, and while a server is down, nothing can be sent
+// to it. Hellos go on as the measure of liveness and round-trip time, and repair everything: a server that
+// restarted, or a kernel that now hashes to another shard, answers with a new epoch; the relay takes that as
+// the sign to draw a new one too, and is up again a round trip later.
 //
 // Several shards. `--trunk ADDR:PORT` is a SO_REUSEPORT group with a socket per shard of the server. One
 // relay shard's socket (address and port fixed) lands at one server shard for as long as the group lives, so
 // the replay window for relay shard R is kept on S alone, unshared. S hands frames of sessions that shard T
 // owns to T as packets. T answers the relay itself from its own socket of the group, as an `adopted` peer
 // made from S's Route: keys contain T's shard, and R keeps one window per shard of the server, made when T's
-// first authentic datagram arrives. Keep Routes where all shards read them (a seqlock per (S, peer)); a Route
-// with another epoch replaces the adopted one by adopt().
+// first authentic datagram arrives. Keep Routes where all shards can read them (a seqlock per (S, peer)), and
+// where one has changed, remove() what was adopted for it and adopt() the new one.
 #pragma once
 
+#include <algorithm>
 #include <expected>
 #include <optional>
 #include <span>
@@ -55,9 +59,9 @@ struct Config {
 
 enum class Change : uint8_t {
   none,
-  up,         ///< frames may be sent
+  up,         ///< frames may be sent; a server after `down`: the same life as before
   down,       ///< server: no answers any more
-  restarted,  ///< server: up, but it is another life or shard; its sessions may be gone
+  restarted,  ///< server: another life or shard answers, its sessions may be gone; down until `up`
   status,     ///< draining, direct or the number of shards changed
   moved,      ///< relay: its address changed
   forgotten,  ///< relay: silent for too long; the index is free again
@@ -84,18 +88,20 @@ class Trunk {
   Trunk& operator=(const Trunk&) = delete;
 
   /// Keys under several ids may be installed; which one is used is the relay's choice, per server. A relay
-  /// that is given a key of its own can be shut out without the others. `id` 0..15.
+  /// that is given a key of its own can be shut out without the others. `id` 0..15. Setting it again is
+  /// removing the old one first.
   void set_key(uint8_t id, const Key& key);
-  /// Ends every association under it.
+  /// Removes every peer under it, servers too.
   void remove_key(uint8_t id);
   /// Told to every peer by the next hello or welcome.
   void set_draining(bool on) { draining_ = on; }
 
   /// Relay: sends hellos to `remote` from the next poll() on. Empty when there is no room or no such key.
   std::optional<PeerIndex> add_server(uint32_t id, const Endpoint& remote, uint8_t key_id, Micros now);
-  /// Server shard T: answers by way of another shard's association. The same Route gives the same index, a
-  /// newer one of the same relay shard replaces what it knew. Empty when there is no room or no such key.
-  std::optional<PeerIndex> adopt(const Route& route, Micros now);
+  /// Server shard T: answers by way of another shard's association. The same Route gives the same index.
+  /// Empty when there is no room or no such key. All Trunks of a process are made together, since this one's
+  /// sequences are kept no longer than it.
+  std::optional<PeerIndex> adopt(const Route& route);
   /// Server shard S: of a relay whose address is proven.
   std::optional<Route> route(PeerIndex peer) const;
   void remove(PeerIndex peer);
@@ -137,11 +143,38 @@ class Trunk {
   Figures figures(PeerIndex peer) const;
 
  private:
-  std::expected<Received, Drop> on_hello(const Header& h, Bytes datagram, const Endpoint& from,
-                                         const Endpoint& local, Micros now);
-  std::expected<Received, Drop> on_welcome(const Header& h, Bytes datagram, Micros now);
-  std::expected<Received, Drop> on_data(const Header& h, Bytes datagram, const Endpoint& from,
-                                        const Endpoint& local, Micros now);
+  using Result = std::expected<Received, Drop>;
+  Result on_hello(const Header& h, Bytes datagram, const Endpoint& from, const Endpoint& local, Micros now);
+  Result on_welcome(const Header& h, Bytes datagram, Micros now);
+  Result on_frames_up(const Header& h, Bytes datagram, const Endpoint& from, const Endpoint& local,
+                      Micros now);
+  Result on_frames_down(const Header& h, Bytes datagram, Micros now);
+
+  PeerIndex free_peer();
+  PeerIndex find_relay(const Header& hello, const Status& status) const;
+  PeerIndex welcome_relay(const Header& hello);
+  bool add_rx(Peer& p, uint8_t shard, const SubKey& sub);
+  void release_rx(Peer& p);
+  void begin_epoch(PeerIndex peer);
+  Change learn(Peer& p, const Status& s);
+  PeerIndex server_of(const Header& h) const;
+  bool establish(PeerIndex peer, const Association& a, const SubKey& down);
+  Change answered(Peer& p, const Status& s, Micros now);
+
+  bool has_key(uint8_t id) const { return (keys_present_ >> id & 1) != 0; }
+  SubKey sub_key(uint8_t key_id, Purpose purpose, const Association& a) const;
+  uint64_t draw_epoch(PeerIndex peer) const;
+  static constexpr uint32_t kScratch = 0;
+  uint32_t tx_place(PeerIndex peer) const { return 1U + peer; }
+  uint32_t rx_place(size_t rx) const { return static_cast<uint32_t>(1 + peers_.size() + rx); }
+  bool authentic(uint32_t place, const std::array<uint8_t, 4>& salt, const Header& h, Bytes datagram) const;
+  bool authentic(const SubKey& sub, const Header& h, Bytes datagram) const;
+  /// trunk_replayed, trunk_auth or none, and then the sequence is marked.
+  Drop accept(const Peer& p, const Header& h, Bytes datagram);
+  size_t write_control(const Peer& p, uint64_t echo, const Seal& seal, MutBytes out) const;
+  size_t write_hello(PeerIndex peer, MutBytes out, Micros now);
+  std::optional<Due> due(PeerIndex peer, Micros now, MutBytes out);
+  void wake_at(Micros t) { deadline_ = std::min(deadline_, t); }
 
   Config config_;
   std::span<Peer> peers_;
@@ -152,7 +185,10 @@ class Trunk {
   std::array<Key, kMaxKeyIds> keys_{};
   uint16_t keys_present_ = 0;
   bool draining_ = false;
-  Micros deadline_ = kNever;
+  size_t next_free_ = 0;           ///< the index that waited longest, since names of peers outlive them
+  size_t cursor_ = 0;              ///< where poll() goes on
+  uint64_t adopted_sequence_ = 0;  ///< no adopted peer that was removed has used it or a later one
+  Micros deadline_ = kNever;       ///< or earlier, never later
 };
 
 }  // namespace sluice::trunk

@@ -46,6 +46,8 @@ inline constexpr size_t kMaxPeerShards = 64;
 
 /// Of one datagram with what else the packets of a batch share.
 inline constexpr uint16_t kDefaultMaxDatagram = 1400;
+/// No side may ask for less: RFC 8200 §5's least MTU less the headers.
+inline constexpr uint16_t kMinMaxDatagram = 1232;
 /// Of a datagram that carries one packet that fits nowhere else: 1 500 less the longest IP and UDP headers.
 inline constexpr uint16_t kDefaultMaxSingle = 1452;
 
@@ -78,7 +80,7 @@ struct Status {
   uint16_t max_datagram = kDefaultMaxSingle;  ///< the longest that it accepts
   uint64_t server_epoch = 0;  ///< hello: as far as the relay knows it, else 0; welcome: the server's
   uint64_t echo = 0;          ///< welcome: sequence of the hello that it answers; hello: 0
-  uint64_t received = 0;      ///< data datagrams of this association that arrived
+  uint64_t received = 0;      ///< datagrams of this association that arrived, hellos not counted
   uint64_t lost = 0;          ///< of those, missing so far
 
   bool operator==(const Status&) const = default;
