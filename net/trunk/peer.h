@@ -26,9 +26,9 @@ enum class State : uint8_t { down, up };
 
 /// What a shard that another one hands packets to needs in order to answer the relay itself.
 struct Route {
-  Association association;  ///< server_shard: of whoever exported it
-  Endpoint remote;          ///< the relay's trunk socket
-  Endpoint local;           ///< the socket that it sends to
+  Association association{};  ///< server_shard: of whoever exported it
+  Endpoint remote{};          ///< the relay's trunk socket
+  Endpoint local{};           ///< the socket that it sends to
   uint16_t max_datagram = 0;
   uint8_t key_id = 0;
 };

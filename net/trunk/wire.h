@@ -93,15 +93,16 @@ std::expected<Status, Drop> parse_status(Bytes body);
 
 /// A client's packet on its way through the trunk.
 struct Frame {
-  Endpoint client;
-  Endpoint local;  ///< the relay's public endpoint: where the client sent it, or where the answer comes from
+  Endpoint client{};
+  Endpoint
+      local{};  ///< the relay's public endpoint: where the client sent it, or where the answer comes from
   uint32_t flow = 0;   ///< as the relay likes to call the flow; 0: not carried
   uint8_t ecn = 0;     ///< RFC 3168 codepoint, 0..3
   bool first = false;  ///< the relay has just made the flow
   bool stun = false;   ///< hint: the payload is STUN
   bool direct =
-      false;      ///< the relay permits that this client be answered with `local` as source, not by trunk
-  Bytes payload;  ///< at most 65535 bytes
+      false;        ///< the relay permits that this client be answered with `local` as source, not by trunk
+  Bytes payload{};  ///< at most 65535 bytes
 };
 
 /// The most that a frame adds to its payload: both endpoints IPv6, and a flow id.
