@@ -28,7 +28,7 @@ uint32_t Accounts::join(uint64_t user) {
   else
     i = ++untouched_;
   assert(i <= capacity_);
-  accounts_[i - 1] = {.user = user, .bytes = 0, .bucket = {}, .allocations = 1, .next = head};
+  accounts_[i - 1] = {.user = user, .bytes = 0, .up = {}, .down = {}, .allocations = 1, .next = head};
   head = i;
   return i - 1;
 }

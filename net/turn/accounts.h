@@ -21,11 +21,12 @@ class Accounts {
   struct Account {
     uint64_t user = 0;
     uint64_t bytes = 0;
-    TokenBucket bucket;
+    TokenBucket up;
+    TokenBucket down;
     uint32_t allocations = 0;
     uint32_t next = 0;  ///< in its chain or the free list; index + 1
   };
-  static_assert(sizeof(Account) == 32);
+  static_assert(sizeof(Account) == 40);
 
   static size_t bytes_for(uint32_t capacity);
   Accounts() = default;

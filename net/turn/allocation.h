@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -39,62 +40,83 @@ inline constexpr uint32_t kNoNode = 0;
 struct alignas(64) PeerPair {
   std::array<Peer, 2> peers;
   uint32_t next = kNoNode;  ///< node number + 1
-  uint32_t extra = 0;       ///< whatever its allocation wants
+  uint32_t spare = 0;
 };
 static_assert(sizeof(PeerPair) == 64);
 
 struct Allocation {
   static constexpr uint8_t kMobile = 1;     ///< has a ticket
-  static constexpr uint8_t kMorePeers = 2;  ///< peers beyond the first pair
+  static constexpr uint8_t kMorePeers = 2;  ///< peers beyond `near`
   static constexpr uint8_t kPortsOnly = 4;  ///< a permission rests on an exception of the policy
   static constexpr uint8_t kReserved = 8;   ///< `reservation` names the port above
 
-  // First line.
-  ClientKey client;
+  // The line of every packet.
+  alignas(64) ClientKey client;
   std::array<uint16_t, 2> relay_port{};    ///< IPv4, IPv6; 0: none
   std::array<uint8_t, 2> relay_address{};  ///< index into Config::relay_addresses
   uint8_t flags = 0;
-  uint8_t failed_family = 0;  ///< ADDITIONAL-ADDRESS-FAMILY that could not be had; error code - 400, 0: none
+  uint8_t failed_family = 0;  ///< code - 400 of the ADDRESS-ERROR-CODE that the client was told; 0: none
   uint32_t ends = 0;
-  TokenBucket bucket;
-  uint32_t account = 0;
-  // Second and third.
-  std::array<PeerPair, 2> inline_peers{};
-  // Fourth.
+  TokenBucket up;
+  uint32_t bytes = 0;  ///< not yet added to the account
+  // The line of most packets.
+  std::array<Peer, 2> near{};
+  TokenBucket down;
+  // Further peers.
+  PeerPair far;
+  // Requests only.
   AuthKey key;
   uint16_t reservation = 0;
-  uint32_t ticket = 0;  ///< how often one was issued
+  uint32_t account = 0;
   uint64_t name_hash = 0;
+  uint32_t ticket = 0;  ///< how often one was issued
   stun::TransactionId tid{};
 
   bool is(uint8_t flag) const { return (flags & flag) != 0; }
-  /// Bytes not yet added to the account.
-  uint32_t& bytes() { return inline_peers[0].extra; }
   bool has(Family f) const { return relay_port[static_cast<size_t>(f) - 1] != 0; }
 };
-static_assert(sizeof(Allocation) == 256 && offsetof(Allocation, inline_peers) == 64);
+static_assert(sizeof(Allocation) == 256 && offsetof(Allocation, near) == 64);
 
 /// Fixed number of allocations. Owner thread only.
 class Allocations {
- public:
-  static size_t bytes_for(uint32_t n) { return Slab<Allocation>::bytes_for(n); }
-  Allocations() = default;
-  Allocations(std::span<std::byte> memory, uint32_t n) : slab_(memory, n) {}
+  static constexpr size_t table_bytes(uint32_t n) { return (HandleTable::bytes_for(n) + 63) / 64 * 64; }
 
-  Handle take() { return slab_.take(); }
-  void drop(uint32_t i) { slab_.drop(slab_.at(i)); }
-  uint32_t capacity() const { return slab_.capacity(); }
-  uint32_t size() const { return slab_.size(); }
-  Handle handle(uint32_t i) const { return slab_.at(i); }
+ public:
+  static constexpr size_t bytes_for(uint32_t n) { return table_bytes(n) + size_t{n} * sizeof(Allocation); }
+  Allocations() = default;
+  /// `memory` zeroed and 64-byte aligned.
+  Allocations(std::span<std::byte> memory, uint32_t n)
+      : table_(memory, n), all_(reinterpret_cast<Allocation*>(memory.data() + table_bytes(n))) {
+    assert(memory.size() >= bytes_for(n) && reinterpret_cast<uintptr_t>(memory.data()) % 64 == 0);
+  }
+
+  uint32_t capacity() const { return table_.capacity(); }
+  uint32_t size() const { return table_.size(); }
+  /// A new one, all zero; the zero handle when full.
+  Handle take() {
+    const Handle h = table_.take();
+    if (h) all_[h.index] = Allocation{};
+    return h;
+  }
+  /// Its key is overwritten.
+  void drop(uint32_t i);
+  Handle handle(uint32_t i) const { return table_.at(i); }
   /// nullptr if nothing lives there; any index.
-  Allocation* find(uint32_t i) { return slab_.at(i) ? &slab_[i] : nullptr; }
+  Allocation* find(uint32_t i) { return table_.live_index(i) ? all_ + i : nullptr; }
+  const Allocation* find(uint32_t i) const { return table_.live_index(i) ? all_ + i : nullptr; }
+  /// The same, and nullptr if it has expired; looks at nothing but the allocation.
+  Allocation* live(uint32_t i, uint32_t now_s) {
+    return i < table_.capacity() && now_s < all_[i].ends ? all_ + i : nullptr;
+  }
   void prefetch(uint32_t i) const {
-    if (i >= slab_.capacity()) return;
-    slab_.prefetch(i);
+    if (i >= table_.capacity()) return;
+    __builtin_prefetch(&all_[i].client);
+    __builtin_prefetch(&all_[i].near);
   }
 
  private:
-  Slab<Allocation> slab_;
+  HandleTable table_;
+  Allocation* all_ = nullptr;  ///< `ends` is 0 where nothing lives
 };
 
 /// Permissions and channels: four inside an allocation, more in nodes of a pool that all allocations share.
@@ -112,6 +134,8 @@ class Peers {
   /// How many add() would succeed now.
   uint32_t room(Allocation& a, uint32_t now_s);
   uint32_t count(Allocation& a, uint32_t now_s);
+  /// Installs or refreshes the permission for an address; false if there is no room for another.
+  bool permit(Allocation& a, const Address& address, uint32_t ends, uint32_t now_s);
   /// Gives nodes back in which nothing lives any more.
   void compact(Allocation& a, uint32_t now_s);
   /// Gives all nodes back.
@@ -127,10 +151,10 @@ class Peers {
  private:
   template <class F>
   Peer* first(Allocation& a, F&& f) {
-    for (Peer& p : a.inline_peers[0].peers)
+    for (Peer& p : a.near)
       if (f(p)) return &p;
     if (!a.is(Allocation::kMorePeers)) return nullptr;
-    for (PeerPair* pair = &a.inline_peers[1]; pair != nullptr; pair = at(pair->next))
+    for (PeerPair* pair = &a.far; pair != nullptr; pair = at(pair->next))
       for (Peer& p : pair->peers)
         if (f(p)) return &p;
     return nullptr;

@@ -30,6 +30,11 @@ struct KnownUser {
   uint64_t name_hash = 0;
 };
 
+/// How a user is counted; `names` is secret.
+inline uint64_t user_hash(HashSeed names, std::string_view user) {
+  return siphash<2, 4>(names, as_bytes(user));
+}
+
 struct Login {
   uint16_t error = 0;  ///< 0, 400, 401, 438
   AuthKey key;

@@ -66,8 +66,8 @@ struct Config {
   bool dont_fragment = true;  ///< whether the owner can send with DF; false: 420 to who asks for it
   uint32_t total_quota = 0;   ///< allocations of the process (SharedQuota) or shard, 0: none
   uint32_t user_quota = 0;    ///< allocations per user, likewise
-  TokenRate allocation_rate;  ///< payload bytes of one allocation, both directions together
-  TokenRate user_rate;        ///< of all allocations of a user on this shard
+  TokenRate allocation_rate;  ///< payload bytes of one allocation, each direction
+  TokenRate user_rate;        ///< of all allocations of a user on this shard, each direction
   ice::AdmissionConfig admission{.bytes_per_second = 256 * 1024, .burst_bytes = 1024 * 1024};
   ServerSecrets secrets;
   crypto::Primitives crypto;  ///< all of them
@@ -81,7 +81,6 @@ struct AllocationInfo {
   std::array<Endpoint, 2> relays{};  ///< port 0: none
   uint32_t peers = 0;                ///< permissions and channels
   uint32_t expires_in_s = 0;
-  uint64_t bytes = 0;  ///< relayed, both directions, since the allocation was made
 };
 
 /// No answer to a datagram from an address that has not proven itself is longer than three times the
@@ -151,24 +150,51 @@ class Server {
   const Counters& counters() const { return counters_; }
   const Limits& limits() const { return config_.limits; }
   /// nullopt if there is no such allocation.
-  std::optional<AllocationInfo> info(uint32_t allocation, Micros now) const;
-  /// Allocations and bytes of a user on this shard; zero if it has none.
+  std::optional<AllocationInfo> info(uint32_t allocation, Micros now);
+  /// Allocations and bytes of a user on this shard; zero if it has none. Of a time-limited username the part
+  /// behind the colon is the user. Bytes are added when an allocation is refreshed or ends.
   Usage usage_of(std::string_view user) const;
 
  private:
   struct Request;  ///< of request.h: what the handlers of one request share
 
+  // server.cpp
+  Endpoint relay_of(const Allocation& a, Family family) const;
+  bool count_in(uint64_t user_hash);
+  void retire(uint32_t allocation, const PortSource& ports);
+  void drop_relay(Allocation& a, Family family, const PortSource& ports);
+  void flush(Allocation& a);
   // request.cpp
+  Login login(const Request& rq);
   Result binding(Request& rq);
   Result dispatch(Request& rq);
-  Result refuse(Request& rq, uint16_t code);
+  Result refuse(Request& rq, uint16_t code, std::span<const uint16_t> unknown = {});
   Result challenge(Request& rq, uint16_t code);
-  Result answer(Request& rq, stun::Builder& b);
-  // allocate.cpp, refresh.cpp, permissions.cpp
+  Result answer(Request& rq, stun::Builder& reply, uint32_t allocation = kNoAllocation);
+  Result answer_stranger(Request& rq, stun::Builder& reply);
+  Allocation* ticket_holder(const Request& rq);
+  // allocate.cpp
   Result allocate(Request& rq);
+  Result allocated(Request& rq, uint32_t index);
+  struct AllocateWish;
+  uint16_t read_wish(const Request& rq, AllocateWish& wish) const;
+  uint16_t take_relays(const Request& rq, const AllocateWish& wish, uint32_t index);
+  uint16_t take_relay(Family family, PortWish wish, uint32_t index, const PortSource& ports);
+  void reserve_next(const Request& rq, uint32_t index);
+  // refresh.cpp
   Result refresh(Request& rq);
+  Result deleted(Request& rq);
+  uint16_t follow_ticket(Request& rq);
+  Ticket ticket_of(uint32_t index) const;
+  uint32_t lifetime_for(const stun::View& view) const;
+  // permissions.cpp
   Result create_permission(Request& rq);
   Result channel_bind(Request& rq);
+  uint16_t check_peer(const Allocation& a, const Endpoint& peer, bool with_port) const;
+  void permit(Allocation& a, const Address& peer, const Request& rq);
+  // relay.cpp
+  Drop charge(Allocation& a, size_t bytes, bool up, Micros now);
+  ToPeer to_peer(Allocation& a, const Endpoint& peer, size_t offset, size_t len, Micros now);
 
   Config config_;
   Nonces nonces_;
