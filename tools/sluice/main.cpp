@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "tools/sluice/commands.h"
+#include "tools/sluice/load_command.h"
 #include "tools/sluice/top_table.h"
 
 namespace {
@@ -114,14 +115,16 @@ struct Cli {
   sluice::TokenRequest token;
   sluice::TopOptions top;
   sluice::DrainOptions drain;
+  sluice::LoadCommand load;
   int status = 0;
 
-  Cli() {
+  explicit Cli(std::vector<std::string> words) {
     app.require_subcommand(1);
     app.set_version_flag("--version", sluice_version());
     add_daemon();
     add_token();
     add_clients();
+    load.add_to(app, status, std::move(words));
     app.add_subcommand("version", "Print the version")->callback([] {
       fmt::print("sluice {}\n", sluice_version());
     });
@@ -181,7 +184,7 @@ struct Cli {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  Cli cli;
+  Cli cli({argv, argv + argc});
   try {
     cli.app.parse(argc, argv);
   } catch (const CLI::Success& e) {

@@ -1,0 +1,157 @@
+#include "tools/load/generator.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/load/pretend_wire.h"
+#include "tools/load/udp_protocol.h"
+
+using namespace sluice;
+using namespace sluice::load;
+
+namespace {
+
+const Endpoint kForwarder{Address::v4(10, 9, 9, 9), 5000};
+constexpr Nanos kStart = 1'000'000'000'000;
+
+/// A generator before a network; time is the caller's.
+struct Rig {
+  Options options;
+  PretendWire wire;
+  Sessions sessions;
+  TxQueue control;
+  Bench bench;
+  UdpProtocol protocol;
+  Traffic traffic;
+  Generator generator;
+
+  Rig(uint32_t n, UdpPath path, PretendWire::Network network)
+      : options(make_options(path)),
+        wire(std::move(network)),
+        sessions(n),
+        control(wire),
+        bench{options, 0, 77, wire, sessions, control},
+        protocol(bench),
+        traffic(100),
+        generator(bench, protocol, traffic, kStart) {
+    generator.set_pace({.target = n,
+                        .setup_rate = 1e6,
+                        .active = n,
+                        .epoch = kStart,
+                        .begin = kStart,
+                        .end = kStart + kSecond});
+  }
+  static Options make_options(UdpPath path) {
+    Options o;
+    o.target = kForwarder;
+    o.path = path;
+    return o;
+  }
+  void run(Nanos until, Nanos step = 500'000) {
+    for (; now < until; now += step) {
+      wire.clock = now;
+      generator.step(now);
+    }
+  }
+  const Figures& figures() const { return generator.figures(); }
+  Nanos now = kStart - 10'000'000;
+};
+
+/// Sends everything to the port beside, a millisecond after it was meant to leave.
+void to_partner(PretendWire& wire, const Datagram& d) {
+  const auto kind = d.from_local.kind() == Local::client ? Local::partner : Local::client;
+  wire.deliver(Local::of(kind, d.from_local.index()), kForwarder, d.bytes,
+               read_mark(d.bytes).intended + 1'000'000);
+}
+
+}  // namespace
+
+TEST_CASE("A second of 50 packets/s each way, all delivered, latency from the intended moment") {
+  Rig rig(10, UdpPath::pairs, to_partner);
+  rig.run(kStart + 2 * kSecond);
+  for (const WayFigures* w : {&rig.figures().up, &rig.figures().down}) {
+    // Far sides begin half an interval later: the first 20 ms lack half of their packets.
+    CHECK(w->sent == (w == &rig.figures().up ? 500 : 495));
+    CHECK(w->delivered == w->sent);
+    CHECK(w->latency.min() == 1'000'000);
+    CHECK(w->latency.max() == 1'000'000);
+  }
+  CHECK(rig.figures().lag.max() <= 1'000'000);
+  CHECK(rig.sessions.setup().ready == 10);
+}
+
+TEST_CASE("A stall of the generator is no pause of the load: what is due is sent, late, and said to be") {
+  Rig rig(10, UdpPath::pairs, to_partner);
+  rig.run(kStart + kSecond / 2);
+  rig.now += kSecond / 4;
+  rig.run(kStart + 2 * kSecond);
+  CHECK(rig.figures().up.sent == 500);
+  CHECK(rig.figures().lag.percentile(99) > kSecond / 5);
+  CHECK_FALSE(generator_limits(rig.figures(), {}).empty());
+}
+
+TEST_CASE("Losses, duplicates and disorder are counted apart") {
+  int n = 0;
+  std::vector<Datagram> held;
+  Rig rig(1, UdpPath::pairs, [&](PretendWire& w, const Datagram& d) {
+    if (read_mark(d.bytes).way == Way::down) return;  // lost
+    if (++n % 10 == 0) {
+      held.push_back(d);
+      return;
+    }
+    to_partner(w, d);
+    if (n % 10 == 5) to_partner(w, d);
+    for (const Datagram& h : held) to_partner(w, h);
+    held.clear();
+  });
+  rig.run(kStart + 2 * kSecond);
+  CHECK(rig.figures().up.delivered == 50);
+  CHECK(rig.figures().up.duplicates == 5);
+  CHECK(rig.figures().up.reordered == 5);
+  CHECK(rig.figures().down.lost() == 50);
+  CHECK(rig.figures().loss() == doctest::Approx(0.5));
+}
+
+TEST_CASE("The far side answers to where the first packet came from") {
+  const Endpoint leg{Address::v4(10, 9, 9, 9), 40'000};
+  Rig rig(3, UdpPath::sink, [&](PretendWire& w, const Datagram& d) {
+    const Mark m = read_mark(d.bytes);
+    if (m.way == Way::up) {
+      CHECK(d.to == kForwarder);
+      w.deliver(Local::of(Local::server, 0), leg, d.bytes, m.intended);
+    } else {
+      CHECK(d.to == leg);
+      w.deliver(Local::of(Local::client, m.session), kForwarder, d.bytes, m.intended);
+    }
+  });
+  rig.run(kStart + 2 * kSecond);
+  CHECK(rig.figures().up.delivered == 150);
+  CHECK(rig.figures().down.delivered >= 147);
+  CHECK(rig.figures().down.lost() == 0);
+}
+
+TEST_CASE("What is left over from another run, or is no media, is nobody's") {
+  Rig rig(1, UdpPath::echo, [](PretendWire& w, const Datagram& d) {
+    std::vector<uint8_t> old = d.bytes;
+    Mark m = read_mark(old);
+    m.run ^= 1;
+    write_rtp(old, m);
+    w.deliver(d.from_local, kForwarder, old, m.intended);
+    w.deliver(d.from_local, kForwarder, {1, 2, 3}, m.intended);
+    w.deliver(d.from_local, kForwarder, {}, m.intended);
+  });
+  rig.run(kStart + kSecond / 2);
+  CHECK(rig.figures().up.delivered == 0);
+  CHECK(rig.figures().strays > 0);
+}
+
+TEST_CASE("The series says in which second packets were meant to leave") {
+  Rig rig(2, UdpPath::pairs, to_partner);
+  rig.run(kStart + 4 * kSecond);
+  const auto& series = rig.generator.series();
+  REQUIRE(series.size() >= 3);
+  for (size_t i = 1; i < 3; ++i) {
+    CHECK(series[i].sent == 200);
+    CHECK(series[i].delivered == 200);
+    CHECK(series[i].ready == 2);
+  }
+}

@@ -1,0 +1,114 @@
+#include "tools/load/options.h"
+
+#include <charconv>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "tools/load/mark.h"
+#include "tools/load/wire.h"
+
+namespace sluice::load {
+namespace {
+
+using Checked = std::expected<void, std::string>;
+
+Checked wrong(std::string text) { return std::unexpected(std::move(text)); }
+
+Checked check_load(const Options& o) {
+  constexpr uint32_t kMaxSessions = 4'000'000;
+  if (o.sessions < 1 || o.sessions > kMaxSessions)
+    return wrong(fmt::format("--sessions: {} is out of range; give 1 to {}", o.sessions, kMaxSessions));
+  if (!(o.rate >= 0.001 && o.rate <= 10'000))
+    return wrong(fmt::format("--rate: {} packets/s is out of range; give 0.001 to 10000", o.rate));
+  if (!(o.seconds >= 0.1 && o.seconds <= 7200))
+    return wrong(fmt::format("--seconds: {} is out of range; give 0.1 to 7200", o.seconds));
+  if (o.size < kMinPacket || o.size > 1200)
+    return wrong(fmt::format("--size: {} bytes is out of range; give {} (header and mark) to 1200", o.size,
+                             kMinPacket));
+  if (!(o.setup_rate >= 0.1 && o.setup_rate <= 1e6))
+    return wrong(fmt::format("--setup-rate: {} is out of range; give 0.1 to 1000000", o.setup_rate));
+  if (!(o.ramp >= 0 && o.ramp <= 3600))
+    return wrong(fmt::format("--ramp: {} s is out of range; give 0 to 3600", o.ramp));
+  return {};
+}
+
+Checked check_search(const Options& o) {
+  if (!o.search) return {};
+  if (!(o.trial_seconds >= 0.5 && o.trial_seconds <= 60))
+    return wrong(fmt::format("--trial-seconds: {} is out of range; give 0.5 to 60", o.trial_seconds));
+  if (!(o.max_loss >= 0 && o.max_loss < 100))
+    return wrong(fmt::format("--max-loss: {} % is out of range; give 0 to 99", o.max_loss));
+  if (o.max_sessions < o.sessions)
+    return wrong(fmt::format("--max-sessions: {} is below --sessions {}, where the search begins",
+                             o.max_sessions, o.sessions));
+  if (!o.sends_media()) return wrong("--search: needs media; leave out --allocate-only");
+  return {};
+}
+
+Checked check_cores(const Options& o) {
+  const unsigned have = std::max(1U, std::thread::hardware_concurrency());
+  for (const unsigned c : o.cores)
+    if (c >= have)
+      return wrong(
+          fmt::format("--cores: this machine has no core {}; give numbers from 0 to {}", c, have - 1));
+  if (o.cores.size() > 16) return wrong("--cores: names more than 16 cores; one or two carry most systems");
+  return {};
+}
+
+Checked check_mode(const Options& o) {
+  if (o.mode == Mode::whip) return {};
+  if (o.target.port == 0) return wrong("--to: has no port; write e.g. 127.0.0.1:3478");
+  if (o.servers < 1 || o.servers > 1000)
+    return wrong(fmt::format("--servers: {} is out of range; give 1 to 1000", o.servers));
+  const uint64_t last = uint64_t{o.serve.port} + uint64_t{o.servers} * o.workers() - 1;
+  if (o.serve.port == 0 || last > 65535)
+    return wrong(fmt::format("--serve: ports {} to {} are wanted; begin lower", o.serve.port, last));
+  return {};
+}
+
+}  // namespace
+
+std::expected<void, std::string> check(const Options& o) {
+  for (const auto part : {check_load, check_search, check_cores, check_mode})
+    if (auto bad = part(o); !bad) return bad;
+  if (!o.up && !o.down) return wrong("--direction: give up, down or both");
+  if (!(o.max_lag_ms > 0)) return wrong("--max-lag: must be above 0 ms");
+  return {};
+}
+
+std::expected<std::vector<unsigned>, std::string> parse_cores(const std::string& text) {
+  std::vector<unsigned> out;
+  const auto bad =
+      std::unexpected(fmt::format("--cores: '{}' is no list of cores; write e.g. 1 or 0,2-3", text));
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (true) {
+    unsigned first = 0;
+    auto read = std::from_chars(at, end, first);
+    if (read.ec != std::errc{}) return bad;
+    unsigned last = first;
+    if (read.ptr != end && *read.ptr == '-') read = std::from_chars(read.ptr + 1, end, last);
+    if (read.ec != std::errc{} || last < first || last > 1023) return bad;
+    for (unsigned c = first; c <= last; ++c) out.push_back(c);
+    if (read.ptr == end) return out;
+    if (*read.ptr != ',') return bad;
+    at = read.ptr + 1;
+  }
+}
+
+std::string_view name(Mode m) {
+  switch (m) {
+    case Mode::udp:
+      return "udp";
+    case Mode::relay:
+      return "relay";
+    case Mode::turn:
+      return "turn";
+    case Mode::whip:
+      return "whip";
+  }
+  return "";
+}
+
+}  // namespace sluice::load

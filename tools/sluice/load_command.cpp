@@ -1,0 +1,169 @@
+#include "tools/sluice/load_command.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "engine/sluice.h"
+#include "tools/load/forwarder.h"
+#include "tools/load/run.h"
+
+namespace sluice {
+namespace {
+
+constexpr const char* kLoadText =
+    R"(Open loop: every packet has a time at which it is meant to leave, fixed before the run, and latency counts from
+there, so that a stall of the system under test hides nothing. Loss counts what was meant to leave within the
+measured seconds and never arrived. If the generator itself was the limit (late packets, busy cores, full buffers)
+the result is marked INVALID. Every run ends by itself; Ctrl-C ends it early with what there is.
+
+Modes, each with its own --help:
+  udp        plain packets through any UDP forwarder
+  forwarder  a bare forwarder to compare with
+
+Exit status: 0 measured, whatever the loss; 1 could not; 2 wrong usage; 3 measured, but the result is not valid.)";
+
+constexpr const char* kUdpExamples = R"(Examples:
+  sluice load forwarder --listen 127.0.0.1:5000 &
+  sluice load udp --to 127.0.0.1:5000 --path pairs --sessions 1000 --seconds 10
+      A bare forwarder that sends what comes from port P to port P^1: 1000 calls, 50 packets/s each way.
+  sluice load udp --to 127.0.0.1:5000 --serve 127.0.0.1:7000 --sessions 200 --dtx --json result.json
+      A forwarder with a table (nginx, socat, kernel DNAT): it sends to the far side at --serve, which answers
+      to where packets come from.
+  sluice load udp --to 127.0.0.1:5000 --path echo --search --sessions 100 --max-sessions 5000
+      The largest number of sessions that an echo server carries with at most 0.1 % loss.)";
+
+constexpr const char* kForwarderText =
+    R"(One thread, one socket, recvmmsg and sendmmsg in batches of 64, no table and no check: the least that a forwarder
+in user space does. Without --to it sends what comes from ADDR:PORT to ADDR:(PORT^1).)";
+
+}  // namespace
+
+void LoadCommand::add_to(CLI::App& app, int& status, std::vector<std::string> words) {
+  status_ = &status;
+  options_.command = std::move(words);
+  auto* load = app.add_subcommand("load", "Generate load for Sluice and others, and measure");
+  load->require_subcommand(1);
+  load->footer(kLoadText);
+  add_udp(*load);
+  add_forwarder(*load);
+}
+
+void LoadCommand::add_common(CLI::App& mode) {
+  load::Options& o = options_;
+  const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
+    return mode.add_option(flag, value, help)->type_name(type)->capture_default_str()->group("Run");
+  };
+  add("--sessions", o.sessions, "Sessions; where a search begins", "N");
+  add("--seconds", o.seconds, "Measured", "S");
+  add("--warmup", o.warmup, "Sent before, not measured", "S")->check(CLI::Range(0.0, 3600.0));
+  add("--setup-rate", o.setup_rate, "Sessions begun per second", "N");
+  add("--ramp", o.ramp, "Begin them evenly over so long instead; 0: --setup-rate", "S");
+  add("--cores", cores_, "Cores, one thread pinned to each, e.g. 1 or 2-3; none: one thread, not pinned",
+      "LIST");
+  add("--io", io_, "frames: AF_PACKET, with --veth or --via", "auto|sockets|frames")
+      ->check(CLI::IsMember({"auto", "sockets", "frames"}));
+  add("--max-lag", o.max_lag_ms, "Invalid if 1 % of the packets leave later than so many milliseconds", "MS");
+  mode.add_flag("--spin", o.spin, "Never sleep: exact to microseconds, a whole core")->group("Run");
+  add("--json", o.json, "Write the result there; tools/load/README.md describes it", "FILE");
+  mode.add_flag("--quiet", o.quiet, "No live lines")->group("Run");
+}
+
+void LoadCommand::add_flow(CLI::App& mode) {
+  load::Options& o = options_;
+  const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
+    return mode.add_option(flag, value, help)->type_name(type)->capture_default_str()->group("Media");
+  };
+  add("--rate", o.rate, "Packets per second, session and direction", "N");
+  auto* size = add("--size", o.size, "Bytes of UDP payload", "BYTES");
+  mode.add_flag("--dtx", o.dtx, "Opus sizes with pauses instead (talk 1.0 s, pause 1.6 s in the mean)")
+      ->group("Media")
+      ->excludes(size);
+  add("--direction", direction_, "Who sends: up is from the client", "both|up|down")
+      ->check(CLI::IsMember({"both", "up", "down"}));
+  mode.add_flag("--search", o.search, "Find the most sessions with at most --max-loss")->group("Search");
+  const auto search = [&](const char* flag, auto& value, const char* help, const char* type) {
+    mode.add_option(flag, value, help)->type_name(type)->capture_default_str()->group("Search");
+  };
+  search("--max-sessions", o.max_sessions, "Never tries more", "N");
+  search("--max-loss", o.max_loss, "Percent of the packets", "PERCENT");
+  search("--trial-seconds", o.trial_seconds, "Measured in each trial", "S");
+}
+
+void LoadCommand::add_far_side(CLI::App& mode) {
+  mode.add_option("--serve", serve_,
+                  "Address of the first far side of our own; others take the ports behind it")
+      ->type_name("ADDR:PORT")
+      ->capture_default_str()
+      ->group("Far side");
+  mode.add_option("--servers", options_.servers, "Far sides of our own, per core")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group("Far side");
+}
+
+void LoadCommand::add_udp(CLI::App& load) {
+  auto* mode = load.add_subcommand("udp", "Plain packets through any UDP forwarder");
+  mode->add_option("--to", target_, "The forwarder")->type_name("ADDR:PORT")->required();
+  mode->add_option("--path", path_,
+                   "Where it sends what clients send: to --serve, to the port beside, or back")
+      ->type_name("sink|pairs|echo")
+      ->check(CLI::IsMember({"sink", "pairs", "echo"}))
+      ->capture_default_str();
+  add_far_side(*mode);
+  add_flow(*mode);
+  add_common(*mode);
+  mode->footer(kUdpExamples);
+  mode->callback([this] { *status_ = run(load::Mode::udp); });
+}
+
+void LoadCommand::add_forwarder(CLI::App& load) {
+  auto* mode = load.add_subcommand("forwarder", "A bare UDP forwarder to compare with");
+  mode->add_option("--listen", forward_listen_, "Where it listens")
+      ->type_name("ADDR:PORT")
+      ->capture_default_str();
+  mode->add_option("--to", forward_to_, "Send everything there")->type_name("ADDR:PORT");
+  mode->add_option("--seconds", forward_seconds_, "Ends by itself")->type_name("S")->capture_default_str();
+  mode->add_option("--cores", cores_, "Pin it to this core")->type_name("CORE");
+  mode->footer(kForwarderText);
+  mode->callback(
+      [this] { *status_ = load::run_forwarder({forward_listen_, forward_to_, cores_, forward_seconds_}); });
+}
+
+/// Texts to values; what is wrong with them, or nothing.
+std::string LoadCommand::parse() {
+  const auto endpoint = [](std::string_view flag, const std::string& text, Endpoint& out) -> std::string {
+    const auto e = parse_endpoint(text.starts_with("localhost:") ? "127.0.0.1" + text.substr(9) : text);
+    if (!e)
+      return fmt::format("{}: '{}' is not ADDR:PORT; write e.g. 127.0.0.1:3478 or [::1]:3478", flag, text);
+    out = *e;
+    return {};
+  };
+  load::Options& o = options_;
+  if (!target_.empty())
+    if (auto bad = endpoint("--to", target_, o.target); !bad.empty()) return bad;
+  if (auto bad = endpoint("--serve", serve_, o.serve); !bad.empty()) return bad;
+  if (!cores_.empty()) {
+    auto cores = load::parse_cores(cores_);
+    if (!cores) return cores.error();
+    o.cores = std::move(*cores);
+  }
+  o.io = io_ == "sockets" ? load::Io::sockets : io_ == "frames" ? load::Io::frames : load::Io::automatic;
+  o.up = direction_ != "down";
+  o.down = direction_ != "up";
+  o.path = path_ == "pairs"  ? load::UdpPath::pairs
+           : path_ == "echo" ? load::UdpPath::echo
+                             : load::UdpPath::sink;
+  return {};
+}
+
+int LoadCommand::run(load::Mode mode) {
+  options_.mode = mode;
+  if (const std::string bad = parse(); !bad.empty()) {
+    fmt::print(stderr, "sluice load {}: {}\n", load::name(mode), bad);
+    return 2;
+  }
+  return load::run(options_, sluice_version());
+}
+
+}  // namespace sluice

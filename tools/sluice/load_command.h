@@ -1,0 +1,35 @@
+// The flags of `sluice load`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/load/options.h"
+
+namespace sluice {
+
+class LoadCommand {
+ public:
+  /// Adds `load` with its modes. `status` and this must live until parsing is over; `words` is the command
+  /// line as typed, for the record.
+  void add_to(CLI::App& app, int& status, std::vector<std::string> words);
+
+ private:
+  void add_common(CLI::App& mode);
+  void add_flow(CLI::App& mode);
+  void add_far_side(CLI::App& mode);
+  void add_udp(CLI::App& load);
+  void add_forwarder(CLI::App& load);
+  int run(load::Mode mode);
+  std::string parse();
+
+  load::Options options_;
+  std::string target_, serve_ = "127.0.0.1:7000", cores_, io_ = "auto", direction_ = "both", path_ = "sink";
+  std::string forward_listen_ = "127.0.0.1:5000", forward_to_;
+  double forward_seconds_ = 60;
+  int* status_ = nullptr;
+};
+
+}  // namespace sluice
