@@ -58,6 +58,7 @@ namespace sluice {
   X(server_down, "the server that owns the flow is gone or draining")                  \
   X(flows_full, "the flow table is full")                                              \
   X(no_relay_port, "no local port is left for another flow or allocation")             \
+  X(port_closed, "to a relay port that was closed meanwhile")                          \
   X(flow_unconfirmed, "media before the server has answered the client's first check") \
   X(flow_unknown, "from a server, but for no flow of its")                             \
   X(trunk_malformed, "not a well-formed trunk datagram")                               \

@@ -24,6 +24,8 @@ struct IoError {
 struct PortRange {
   uint16_t lo = 0;
   uint16_t hi = 0;
+
+  bool operator==(const PortRange&) const = default;
 };
 
 /// A shard owns ports in blocks of so many, aligned, the same on every relay address.
@@ -98,7 +100,8 @@ class Backend {
   /// may name it as source. False: no socket is left (RLIMIT_NOFILE) or the port is another program's. For
   /// set-up, never per packet: costs system calls where ports are sockets. No allocation.
   virtual bool open_port(const Endpoint& local) = 0;
-  /// Datagrams that still arrive are not delivered. `local` is open.
+  /// Datagrams that still arrive are not delivered. `local` is open. What the kernel still holds for it may
+  /// be delivered if it is opened again before the next receive().
   virtual void close_port(const Endpoint& local) = 0;
 
   virtual const IoCounters& counters() const = 0;

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "net/io/address.h"
+
 namespace sluice::io {
 namespace {
 
@@ -24,6 +26,12 @@ void parse_one(int level, int type, const uint8_t* data, size_t len, RxControl& 
     std::memcpy(&info, data, sizeof info);
     std::memcpy(c.local.b.data(), &info.ipi6_addr, 16);
     c.ifindex = info.ipi6_ifindex;
+    c.has_local = true;
+  } else if ((level == IPPROTO_IP && type == IP_ORIGDSTADDR && len >= sizeof(sockaddr_in)) ||
+             (level == IPPROTO_IPV6 && type == IPV6_ORIGDSTADDR && len >= sizeof(sockaddr_in6))) {
+    const Endpoint e = from_sockaddr(data);
+    c.local = e.addr;
+    c.local_port = e.port;
     c.has_local = true;
   } else if (level == IPPROTO_IP && type == IP_TOS && len >= 1) {
     c.ecn = data[0] & 3;

@@ -10,7 +10,7 @@
 namespace sluice::io {
 
 /// Room for SO_RXQ_OVFL (24), IPV6_PKTINFO (40) and IPV6_TCLASS (24), each with its padding; the IPv4 ones
-/// are smaller.
+/// are smaller. On steered sockets: SO_RXQ_OVFL and IPV6_ORIGDSTADDR (48).
 inline constexpr size_t kRxControlBytes = 88;
 
 struct RxControl {
@@ -18,6 +18,7 @@ struct RxControl {
   uint32_t ifindex = 0;
   uint32_t dropped = 0;  ///< datagrams the socket has lost since it was opened; wraps
   uint8_t ecn = 0;
+  uint16_t local_port = 0;  ///< 0: the socket's own
   bool has_local = false;
   bool has_dropped = false;
 };

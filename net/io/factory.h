@@ -10,6 +10,7 @@
 
 #include "net/base/pool.h"
 #include "net/io/backend.h"
+#include "net/io/relay_ports.h"
 #include "net/io/socket.h"
 
 namespace sluice::io {
@@ -40,6 +41,9 @@ struct BackendOptions {
   uint32_t uring_cq_entries = 0;  ///< 0: enough for every armed buffer
   TaskRun uring_task_run = TaskRun::defer;
   bool uring_ring_sends = true;  ///< false: receives by io_uring, sends by sendmmsg
+  /// What grant_relay() draws on; must outlive the backend. Null: sockets, and a range of the backend's own.
+  RelayPorts* relay_ports = nullptr;
+  uint32_t shard = 0;  ///< as `relay_ports` and ListenSockets count them
 };
 
 inline constexpr uint32_t kMinPoolSlots = 4 * kRxBurst;

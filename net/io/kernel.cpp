@@ -1,6 +1,5 @@
 #include "net/io/kernel.h"
 
-#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include "net/io/address.h"
@@ -11,7 +10,8 @@ void RxSocket::describe(const uint8_t* name, std::span<const uint8_t> control, P
                         IoCounters& counters) {
   const RxControl c = parse_control(control);
   p.remote = from_sockaddr(name);
-  p.local = {.addr = c.has_local ? c.local : socket.bound.addr, .port = socket.bound.port};
+  p.local = {.addr = c.has_local ? c.local : socket.bound.addr,
+             .port = c.local_port != 0 ? c.local_port : socket.bound.port};
   p.ifindex = c.ifindex;
   p.ecn = c.ecn;
   if (c.has_dropped) {
@@ -27,12 +27,6 @@ unsigned drain_to_nowhere(int fd, IoCounters& counters, DropCounters& drops) {
   if (n <= 0) return 0;
   drops.add(Drop::pool_empty, static_cast<uint64_t>(n));
   return static_cast<unsigned>(n);
-}
-
-IoError no_more_ports(PortRange range) {
-  return {fmt::format("ports {}-{} cannot be granted: this backend has its listening ports only", range.lo,
-                      range.hi),
-          "relay through the listening port instead"};
 }
 
 }  // namespace sluice::io

@@ -39,7 +39,4 @@ struct RxSocket {
 inline constexpr unsigned kDrainBurst = 64;
 unsigned drain_to_nowhere(int fd, IoCounters& counters, DropCounters& drops);
 
-/// An answer for grant_relay(): the kernel backends own listening sockets only.
-IoError no_more_ports(PortRange range);
-
 }  // namespace sluice::io

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "net/io/address.h"
+#include "net/io/socket_options.h"
 
 namespace sluice::io {
 namespace {
@@ -52,34 +53,21 @@ IoError socket_error(const Endpoint& e, int error) {
           files ? "raise the limit of open files (ulimit -n)" : ""};
 }
 
-bool set(int fd, int level, int option, int value) {
-  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
-/// Returns what the kernel granted, in its own accounting.
-uint32_t grow_buffer(int fd, int force, int plain, uint32_t bytes) {
-  const int want = static_cast<int>(std::min<uint32_t>(bytes, 1u << 30));
-  if (!set(fd, SOL_SOCKET, force, want)) set(fd, SOL_SOCKET, plain, want);
-  int got = 0;
-  socklen_t len = sizeof got;
-  ::getsockopt(fd, SOL_SOCKET, plain, &got, &len);
-  return static_cast<uint32_t>(got);
-}
-
 /// What every received datagram is asked to tell: destination, ECN, the socket's drops.
 bool ask_for_control(int fd, bool ipv6) {
-  if (!set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) return false;
-  if (!ipv6) return set(fd, IPPROTO_IP, IP_PKTINFO, 1) && set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  if (!set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) return false;
+  if (!ipv6) return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) && set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
   // IPv4 on a dual-stack socket: IPV6_PKTINFO with a mapped address, but IP_TOS.
-  set(fd, IPPROTO_IP, IP_RECVTOS, 1);
-  return set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+         set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 }
 
 /// One nonblocking socket, not bound yet.
 std::expected<Fd, IoError> make_socket(const Endpoint& e, bool ipv6, bool dual_stack) {
   Fd fd(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return std::unexpected(socket_error(e, errno));
-  const bool ok = (!ipv6 || set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1)) &&
+  const bool ok = (!ipv6 || set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1)) &&
                   ask_for_control(fd.get(), ipv6);
   if (!ok)
     return std::unexpected(
@@ -146,17 +134,17 @@ std::expected<void, IoError> ListenSockets::open_group(Endpoint e, std::span<con
     if (!fd) return std::unexpected(fd.error());
     // The first member binds without SO_REUSEPORT, so that a port which another process of the same user
     // shares out is an error and not half of our traffic; then it opens the group for the others.
-    if (shard > 0) set(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
+    if (shard > 0) set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
     if (auto ok = bind_to(fd->get(), s.bound, s.ipv6); !ok) return ok;
     if (shard == 0) {
-      set(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
+      set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
       s.bound.port = bound_port(fd->get());
       bound_.push_back(s.bound);
     }
     rcvbuf_granted_ =
-        std::min(rcvbuf_granted_, grow_buffer(fd->get(), SO_RCVBUFFORCE, SO_RCVBUF, options.rcvbuf_bytes));
+        std::min(rcvbuf_granted_, set_buffer(fd->get(), SO_RCVBUFFORCE, SO_RCVBUF, options.rcvbuf_bytes));
     sndbuf_granted_ =
-        std::min(sndbuf_granted_, grow_buffer(fd->get(), SO_SNDBUFFORCE, SO_SNDBUF, options.sndbuf_bytes));
+        std::min(sndbuf_granted_, set_buffer(fd->get(), SO_SNDBUFFORCE, SO_SNDBUF, options.sndbuf_bytes));
     s.fd = fd->get();
     by_shard_[shard].push_back(s);
     fds_.push_back(std::move(*fd));

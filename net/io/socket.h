@@ -30,6 +30,8 @@ class Fd {
 
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
+  /// The caller's to close from now on.
+  int release() { return std::exchange(fd_, -1); }
   void reset(int fd = -1) {
     if (fd_ >= 0) ::close(fd_);
     fd_ = fd;
@@ -39,12 +41,19 @@ class Fd {
   int fd_ = -1;
 };
 
-/// One shard's socket of one listen group. Does not own `fd`.
+enum class SocketUse : uint8_t {
+  listen,
+  steered,  ///< receives what arrives at relay ports; each datagram tells its real destination
+  raw,      ///< sends datagrams with headers of our own, from any relay port
+};
+
+/// One shard's socket of one listen group, or for relay ports. Does not own `fd`.
 struct ShardSocket {
   int fd = -1;
   Endpoint bound;           ///< the address as listened on (may be a wildcard) and the real port
   bool ipv6 = false;        ///< family of the socket
   bool dual_stack = false;  ///< an IPv6 wildcard that serves IPv4 too
+  SocketUse use = SocketUse::listen;
 };
 
 struct SocketOptions {

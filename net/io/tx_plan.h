@@ -1,5 +1,6 @@
 // Turns a TxBatch into kernel messages: socket, destination, source, and segmentation (UDP_SEGMENT) for runs
-// of equal size to one destination. Shared by mmsg and uring. No allocation after construction.
+// of equal size to one destination; for steered relay ports the headers too. Shared by mmsg and uring. No
+// allocation after construction and grant().
 #pragma once
 
 #include <array>
@@ -18,7 +19,9 @@
 #include "net/base/pool.h"
 #include "net/io/address.h"
 #include "net/io/backend.h"
+#include "net/io/shard_ports.h"
 #include "net/io/socket.h"
+#include "net/wire/headers.h"
 
 namespace sluice::io {
 
@@ -30,9 +33,12 @@ inline constexpr uint32_t kGsoBytes = 65'000;
 /// Whether a send failed because the socket's buffer, or the device's queue, is full.
 constexpr bool is_full(int error) { return error == EAGAIN || error == ENOBUFS; }
 
+inline constexpr uint32_t kFirstPort = 256;
+static_assert(kFirstPort > kMaxListens);
+
 /// One sendmsg(): packets [first, first + count) of the batch.
 struct TxMessage {
-  uint16_t socket = 0;
+  uint32_t socket = 0;  ///< below kFirstPort: one of TxPlan's own; else kFirstPort + a relay port's index
   uint16_t first = 0;
   uint16_t count = 0;
   uint32_t bytes = 0;
@@ -41,6 +47,12 @@ struct TxMessage {
 class TxPlan {
  public:
   TxPlan(std::span<const ShardSocket> sockets, const PacketPool& pool, bool gso);
+
+  /// From now on packets may leave from `ports`, which must outlive this; steered ones leave by sockets that
+  /// are appended to sockets().
+  void grant(const ShardPorts& ports);
+
+  std::span<const ShardSocket> sockets() const { return sockets_; }
 
   /// Plans the whole batch; packets without a socket are counted in `drops` and not planned. The results are
   /// valid until the next call and as long as the slots are.
@@ -68,16 +80,26 @@ class TxPlan {
     std::array<uint8_t, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))> b;
   };
 
+  static constexpr uint32_t kNoSocket = UINT32_MAX;
+
   void send_run(const TxBatch& tx, size_t from, size_t to, IoCounters& counters, DropCounters& drops);
-  int socket_for(const Packet& p) const;
+  uint32_t socket_for(const Packet& p) const;
+  uint32_t port_for(const Packet& p) const;
+  ShardSocket socket_at(uint32_t socket, const Packet& p) const;
+  bool may_segment(uint32_t socket) const { return socket < kFirstPort && !gso_off_[socket]; }
   bool joins(const TxBatch& tx, const TxMessage& m, const Packet& p) const;
   void finish(const TxBatch& tx, size_t i);
   void address(const Packet& p, const ShardSocket& s, size_t i);
+  void prepend_headers(const Packet& p, size_t i);
+  bool send_fragmented(const Packet& p) const;
   size_t split(const TxBatch& tx, size_t i);
   static size_t source_control(const Packet& p, const ShardSocket& s, uint8_t* at);
 
+  size_t listens_;  // of sockets_, those at the front
   std::vector<ShardSocket> sockets_;
   std::vector<uint8_t> gso_off_;  // per socket
+  const ShardPorts* ports_ = nullptr;
+  uint32_t raw_[2] = {kNoSocket, kNoSocket};  // IPv4's and IPv6's
   const PacketPool& pool_;
   uint32_t max_segments_;
   size_t n_ = 0;
@@ -87,6 +109,12 @@ class TxPlan {
   std::array<SocketAddress, kTxBurst> names_;
   std::array<Control, kTxBurst> control_;
   std::array<mmsghdr, kGsoSegments> split_;
+  // A slot may be in the batch twice, so headers do not go into its headroom.
+  struct Raw {
+    std::array<iovec, 2> iov;
+    std::array<uint8_t, wire::kIpUdpMax> headers;
+  };
+  std::array<Raw, kTxBurst> raw_parts_;
 };
 
 }  // namespace sluice::io

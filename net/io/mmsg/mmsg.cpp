@@ -1,8 +1,10 @@
 #include "net/io/mmsg/mmsg.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include <sys/epoll.h>
 #include <unistd.h>
 
 namespace sluice::io {
@@ -19,12 +21,13 @@ std::expected<std::unique_ptr<Backend>, IoError> MmsgBackend::make(std::span<con
 
 MmsgBackend::MmsgBackend(std::span<const ShardSocket> sockets, PacketPool& pool,
                          const BackendOptions& options)
-    : pool_(pool), waker_(EFD_NONBLOCK), plan_(sockets, pool, options.gso) {
-  for (const ShardSocket& s : sockets) {
-    sockets_.push_back({.socket = s});
-    polls_.push_back({.fd = s.fd, .events = POLLIN, .revents = 0});
-  }
+    : pool_(pool),
+      waker_(EFD_NONBLOCK),
+      plan_(sockets, pool, options.gso),
+      relay_ports_(options.relay_ports),
+      shard_(options.shard) {
   polls_.push_back({.fd = waker_.fd(), .events = POLLIN, .revents = 0});
+  for (const ShardSocket& s : sockets) add_socket(s);
   for (size_t i = 0; i < kRxBurst; ++i) {
     headers_[i] = {};
     headers_[i].msg_hdr.msg_iov = &iov_[i];
@@ -33,6 +36,11 @@ MmsgBackend::MmsgBackend(std::span<const ShardSocket> sockets, PacketPool& pool,
     headers_[i].msg_hdr.msg_control = control_[i].b.data();
   }
   arm();
+}
+
+void MmsgBackend::add_socket(const ShardSocket& s) {
+  sockets_.push_back({.socket = s});
+  polls_.push_back({.fd = s.fd, .events = POLLIN, .revents = 0});
 }
 
 MmsgBackend::~MmsgBackend() {
@@ -76,42 +84,67 @@ Micros MmsgBackend::receive(RxBatch& rx, Micros deadline, DropCounters& drops) {
 
 /// One round over the sockets; true if anything was there, even if it had to be dropped.
 bool MmsgBackend::poll_sockets(RxBatch& rx, DropCounters& drops) {
+  const size_t turns = sockets_.size() + (epoll_ ? 1 : 0);
   bool any = false;
-  for (size_t k = 0; k < sockets_.size() && !rx.full(); ++k) {
-    RxSocket& s = sockets_[next_];
-    next_ = next_ + 1 == sockets_.size() ? 0 : next_ + 1;
-    any |= read_socket(s, rx, drops);
+  for (size_t k = 0; k < turns && !rx.full(); ++k) {
+    const size_t turn = next_;
+    next_ = next_ + 1 == turns ? 0 : next_ + 1;
+    any |=
+        turn < sockets_.size() ? read_socket(sockets_[turn], kRxBurst, rx, drops) > 0 : read_ports(rx, drops);
   }
   return any;
 }
 
-bool MmsgBackend::read_socket(RxSocket& s, RxBatch& rx, DropCounters& drops) {
+/// A look at every port that has something, as far as the batch goes.
+bool MmsgBackend::read_ports(RxBatch& rx, DropCounters& drops) {
+  // A port of voice has one datagram waiting. One that still had some when it was looked at gets a burst.
+  constexpr unsigned kBusyBurst = 8;
+  std::array<epoll_event, kRxBurst> ready;
+  const int n = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(rx.room()), 0);
+  ++round_;
+  for (int i = 0; i < n && !rx.full(); ++i) {
+    PortSocket& port = ports_[ready[static_cast<size_t>(i)].data.u32];
+    const bool busy = port.mark + 1 == round_;
+    port.mark = round_;
+    RxSocket s{.socket = {.fd = port.fd, .bound = ports_.space().at(ready[static_cast<size_t>(i)].data.u32)},
+               .dropped = port.dropped};
+    read_socket(s, busy ? kBusyBurst : 1, rx, drops);
+    port.dropped = s.dropped;
+  }
+  return n > 0;
+}
+
+unsigned MmsgBackend::read_socket(RxSocket& s, unsigned burst, RxBatch& rx, DropCounters& drops) {
   arm();
-  if (armed_ == 0) return drain_to_nowhere(s.socket.fd, counters_, drops) > 0;
-  const auto want = static_cast<unsigned>(std::min<size_t>(armed_, rx.room()));
+  if (armed_ == 0) return drain_to_nowhere(s.socket.fd, counters_, drops);
+  const auto want = static_cast<unsigned>(std::min<size_t>({armed_, rx.room(), burst}));
   const int n = ::recvmmsg(s.socket.fd, headers_.data(), want, MSG_DONTWAIT, nullptr);
   ++counters_.rx_calls;
   // Besides EAGAIN only an ICMP error that belongs to something sent earlier; nothing to read either way.
-  if (n <= 0) return false;
+  if (n <= 0) return 0;
   const auto got = static_cast<uint32_t>(n);
-  for (uint32_t i = 0; i < got; ++i) {
-    const msghdr& h = headers_[i].msg_hdr;
-    if (h.msg_flags & MSG_TRUNC) {
-      drops.add(Drop::oversize);
-      pool_.drop(slots_[i]);
-      continue;
-    }
-    Packet& p = rx.push();
-    p.slot = slots_[i];
-    p.offset = kHeadroom;
-    p.len = static_cast<uint16_t>(headers_[i].msg_len);
-    s.describe(reinterpret_cast<const uint8_t*>(&names_[i]), {control_[i].b.data(), h.msg_controllen}, p,
-               counters_);
-    ++counters_.rx_packets;
-    counters_.rx_bytes += p.len;
-  }
+  for (uint32_t i = 0; i < got; ++i) deliver(i, s, rx, drops);
   rearm(got);
-  return true;
+  return got;
+}
+
+void MmsgBackend::deliver(uint32_t header, RxSocket& s, RxBatch& rx, DropCounters& drops) {
+  const msghdr& h = headers_[header].msg_hdr;
+  Packet p;
+  p.slot = slots_[header];
+  p.offset = kHeadroom;
+  p.len = static_cast<uint16_t>(headers_[header].msg_len);
+  s.describe(reinterpret_cast<const uint8_t*>(&names_[header]), {control_[header].b.data(), h.msg_controllen},
+             p, counters_);
+  const bool too_long = h.msg_flags & MSG_TRUNC;
+  if (too_long || (s.socket.use == SocketUse::steered && ports_.index(p.local) == ShardPorts::kNone)) {
+    drops.add(too_long ? Drop::oversize : Drop::port_closed);
+    pool_.drop(p.slot);
+    return;
+  }
+  rx.push(p);
+  ++counters_.rx_packets;
+  counters_.rx_bytes += p.len;
 }
 
 /// Until a socket or the waker is readable or `deadline` has passed. waker_.may_sleep() was true.
@@ -126,7 +159,7 @@ void MmsgBackend::sleep(Micros deadline) {
   ++counters_.sleeps;
   const int n = ::ppoll(polls_.data(), polls_.size(), forever ? nullptr : &timeout, nullptr);
   waker_.awake();
-  if (n > 0 && (polls_.back().revents & POLLIN)) {
+  if (n > 0 && (polls_.front().revents & POLLIN)) {
     uint64_t count;
     [[maybe_unused]] const auto got = ::read(waker_.fd(), &count, sizeof count);
   }
@@ -138,6 +171,44 @@ void MmsgBackend::send(TxBatch& tx, DropCounters& drops) {
   plan_.send_from(tx, 0, counters_, drops);
   for (const Packet& p : tx) pool_.drop(p.slot);
   tx.clear();
+}
+
+std::expected<RelayAbility, IoError> MmsgBackend::grant_relay(const RelayGrant& grant) {
+  if (auto ok = ports_.grant(grant, relay_ports_, shard_); !ok) return std::unexpected(ok.error());
+  plan_.grant(ports_);
+  if (SteeredPorts* steered = ports_.steered()) {
+    for (const ShardSocket& s : steered->receivers(ports_.shard())) add_socket(s);
+    return ports_.ability(UINT32_MAX, "steered to one socket per shard");
+  }
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_)
+    return std::unexpected(IoError{std::string("no epoll for a shard: ") + std::strerror(errno),
+                                   "raise the limit of open files (ulimit -n)"});
+  polls_.push_back({.fd = epoll_.get(), .events = POLLIN, .revents = 0});
+  return ports_.ability_of_sockets();
+}
+
+bool MmsgBackend::open_port(const Endpoint& local) {
+  const uint32_t i = ports_.openable(local);
+  if (i == ShardPorts::kNone) return false;
+  if (ports_.steered()) return ports_.open_steered(i);
+  Fd fd = bind_relay_socket(local);
+  // Level-triggered: a port is read once a round, whatever is left there.
+  epoll_event e{.events = EPOLLIN, .data = {.u32 = i}};
+  if (!fd || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &e) != 0) return false;
+  ports_[i] = {.fd = fd.release()};
+  ports_.count_opened();
+  return true;
+}
+
+/// Closing a socket takes it off the epoll set, since nobody else holds it.
+void MmsgBackend::close_port(const Endpoint& local) {
+  const uint32_t i = ports_.index(local);
+  if (i == ShardPorts::kNone) return;
+  if (ports_.steered()) return ports_.close_steered(i);
+  ::close(ports_[i].fd);
+  ports_[i] = {};
+  ports_.count_closed();
 }
 
 }  // namespace sluice::io

@@ -16,6 +16,7 @@
 #include "net/io/control.h"
 #include "net/io/factory.h"
 #include "net/io/kernel.h"
+#include "net/io/shard_ports.h"
 #include "net/io/tx_plan.h"
 #include "net/io/waker.h"
 
@@ -35,12 +36,10 @@ class alignas(64) MmsgBackend final : public Backend {
   void send(TxBatch& tx, DropCounters& drops) override;
   void wake() override { waker_.wake(); }
   uint32_t slots_held() const override { return armed_; }
-  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant& g) override {
-    return std::unexpected(no_more_ports(g.ports));
-  }
-  bool claim_block(uint16_t) override { return false; }
-  bool open_port(const Endpoint&) override { return false; }
-  void close_port(const Endpoint&) override {}
+  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant& grant) override;
+  bool claim_block(uint16_t first) override { return ports_.claim(first); }
+  bool open_port(const Endpoint& local) override;
+  void close_port(const Endpoint& local) override;
   const IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "mmsg"; }
 
@@ -50,17 +49,27 @@ class alignas(64) MmsgBackend final : public Backend {
   void arm();
   void rearm(uint32_t used);
   void point_at(size_t i, SlotIndex slot);
+  void add_socket(const ShardSocket& s);
   bool poll_sockets(RxBatch& rx, DropCounters& drops);
-  bool read_socket(RxSocket& s, RxBatch& rx, DropCounters& drops);
+  bool read_ports(RxBatch& rx, DropCounters& drops);
+  /// At most `burst` datagrams; returns how many were there.
+  unsigned read_socket(RxSocket& s, unsigned burst, RxBatch& rx, DropCounters& drops);
+  void deliver(uint32_t header, RxSocket& s, RxBatch& rx, DropCounters& drops);
   void sleep(Micros deadline);
 
   PacketPool& pool_;
   std::vector<RxSocket> sockets_;
-  std::vector<pollfd> polls_;  // the sockets', then the waker's
-  size_t next_ = 0;            // socket to begin with, so that a busy one starves no other
+  std::vector<pollfd> polls_;  // the waker's, the sockets', then, if ports are sockets, all those ports'
+  // Socket to begin with, so that a busy one starves no other; the relay ports together count as one.
+  size_t next_ = 0;
   Waker waker_;
   IoCounters counters_;
+  ShardPorts ports_;
   TxPlan plan_;
+  RelayPorts* relay_ports_;
+  uint32_t shard_;
+  Fd epoll_;            // of the relay ports
+  uint32_t round_ = 2;  // of calls to read_ports()
 
   // Receive side: headers [0, armed_) have a slot.
   uint32_t armed_ = 0;

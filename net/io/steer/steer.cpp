@@ -5,12 +5,11 @@
 #include <cstring>
 #include <vector>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "net/io/steer/bpf_object.h"
 #include "net/io/steer/steer_object.h"
 
 namespace sluice::io {
@@ -36,18 +35,9 @@ IoError steer_error(int error, std::string_view what) {
           ""};
 }
 
-struct CloseObject {
-  void operator()(bpf_object* o) const { ::bpf_object__close(o); }
-};
-using Object = std::unique_ptr<bpf_object, CloseObject>;
-
-int map_fd(const Object& o, const char* name) {
-  return ::bpf_map__fd(::bpf_object__find_map_by_name(o.get(), name));
-}
-
 /// One group's program. The flow map and the counters are those of the first group.
 struct Group {
-  Object object;
+  BpfObject object;
   int member = -1;  // any socket of the group
 
   std::expected<void, IoError> load(uint32_t shards, uint32_t entries, const Group* first);
@@ -56,13 +46,13 @@ struct Group {
 };
 
 std::expected<void, IoError> Group::load(uint32_t shards, uint32_t entries, const Group* first) {
-  object.reset(::bpf_object__open_mem(kSteerObject, sizeof kSteerObject, nullptr));
+  object = open_bpf_object(kSteerObject, sizeof kSteerObject);
   if (!object) return std::unexpected(steer_error(errno, "the BPF object cannot be read"));
-  bpf_map* flows = ::bpf_object__find_map_by_name(object.get(), "flows");
+  bpf_map* flows = map_of(object, "flows");
   ::bpf_map__set_max_entries(flows, entries);
-  ::bpf_map__set_max_entries(::bpf_object__find_map_by_name(object.get(), "sockets"), shards);
+  ::bpf_map__set_max_entries(map_of(object, "sockets"), shards);
   if (first) {
-    bpf_map* counts = ::bpf_object__find_map_by_name(object.get(), "counts");
+    bpf_map* counts = map_of(object, "counts");
     if (::bpf_map__reuse_fd(flows, map_fd(first->object, "flows")) != 0 ||
         ::bpf_map__reuse_fd(counts, map_fd(first->object, "counts")) != 0)
       return std::unexpected(steer_error(errno, "the groups cannot share a map"));
@@ -110,7 +100,6 @@ std::expected<Steering, IoError> Steering::attach(const ListenSockets& sockets, 
   if (entries == 0 || entries > kSteeringEntriesMax)
     return std::unexpected(
         IoError{fmt::format("steering: {} entries; 1 to {} are possible", entries, kSteeringEntriesMax), ""});
-  ::libbpf_set_print(nullptr);  // its lines would go to stderr; what matters is in the errors
   auto impl = std::make_unique<Impl>();
   impl->shards = sockets.shards();
   impl->groups.reserve(sockets.bound().size());

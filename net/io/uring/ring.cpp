@@ -47,10 +47,21 @@ std::expected<void, IoError> Ring::make(unsigned sq_entries, unsigned cq_entries
   return {};
 }
 
-std::expected<void, IoError> Ring::register_files(std::span<const int> fds) {
-  if (const int r = ::io_uring_register_files(&ring_, fds.data(), static_cast<unsigned>(fds.size())); r < 0)
+std::expected<void, IoError> Ring::register_files(uint32_t n) {
+  unregister_files();
+  if (const int r = ::io_uring_register_files_sparse(&ring_, n); r < 0)
     return std::unexpected(ring_error(-r));
+  has_files_ = true;
   return {};
+}
+
+void Ring::unregister_files() {
+  if (has_files_) ::io_uring_unregister_files(&ring_);
+  has_files_ = false;
+}
+
+bool Ring::set_file(uint32_t index, int fd) {
+  return ::io_uring_register_files_update(&ring_, index, &fd, 1) == 1;
 }
 
 bool Ring::enable() {
@@ -66,6 +77,11 @@ void Ring::cancel_all() {
   all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
   all.timeout = {.tv_sec = -1, .tv_nsec = -1};
   ::io_uring_register_sync_cancel(&ring_, &all);
+  // What was cancelled ends when the kernel is entered, a part of it each time.
+  do {
+    ::io_uring_cq_advance(&ring_, ::io_uring_cq_ready(&ring_));
+    ::io_uring_submit_and_get_events(&ring_);
+  } while (::io_uring_cq_ready(&ring_) > 0 || wants_entry());
 }
 
 BufferRing::BufferRing(PacketPool& pool, uint32_t entries)

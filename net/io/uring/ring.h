@@ -26,10 +26,15 @@ class Ring {
 
   /// The error says why io_uring cannot be had on this host.
   std::expected<void, IoError> make(unsigned sq_entries, unsigned cq_entries, TaskRun task_run);
-  std::expected<void, IoError> register_files(std::span<const int> fds);
+  /// A table of `n` files, all of them empty; one that was registered before is gone with what is in it.
+  std::expected<void, IoError> register_files(uint32_t n);
+  void unregister_files();
+  /// Puts `fd` (-1: nothing) at `index` of the table, which from then on holds the file itself.
+  bool set_file(uint32_t index, int fd);
   /// Ties the ring to the calling thread.
   bool enable();
-  /// Cancels everything in progress and waits for it; calling thread as in enable().
+  /// Cancels everything in progress and waits for it; what has completed is lost. Calling thread as in
+  /// enable().
   void cancel_all();
 
   io_uring* get() { return &ring_; }
@@ -41,6 +46,7 @@ class Ring {
  private:
   io_uring ring_{};
   bool made_ = false;
+  bool has_files_ = false;
 };
 
 /// Pool slots lent to the kernel for receiving. A buffer is the front of a slot, so that what multishot

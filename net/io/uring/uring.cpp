@@ -23,8 +23,14 @@ static_assert(kControlAt % alignof(cmsghdr) == 0);
 constexpr unsigned kRxRequests = 256;  // a receive and a poll for each of kMaxListens sockets, and the waker
 static_assert(kRxRequests > 2 * kMaxListens);
 
-enum class Op : uint8_t { receive, poll, wake };
-constexpr uint64_t tag(Op op, size_t socket = 0) { return uint64_t{static_cast<uint8_t>(op)} << 32 | socket; }
+// Places in both rings' tables: sockets from the front, the waker last.
+constexpr uint32_t kWakerFile = kFirstPortFile - 1;
+static_assert(kWakerFile >= kMaxListens + 2);  // and one per family for steered relay ports
+
+using Op = RequestTag::Op;
+constexpr uint64_t tag(Op op, size_t socket = 0) {
+  return RequestTag{.op = op, .index = static_cast<uint32_t>(socket)}.packed();
+}
 
 }  // namespace
 
@@ -52,8 +58,11 @@ UringBackend::UringBackend(std::span<const ShardSocket> sockets, PacketPool& poo
     : pool_(pool),
       buffers_(pool, buffers),
       waker_(0),
+      port_receives_(rx_ring_, tx_ring_, ports_, shape_),
       plan_(sockets, pool, options.gso),
-      ring_sends_(options.uring_ring_sends) {
+      ring_sends_(options.uring_ring_sends),
+      relay_ports_(options.relay_ports),
+      shard_(options.shard) {
   for (const ShardSocket& s : sockets) sockets_.push_back({.rx = {.socket = s}});
   shape_.msg_namelen = kNameBytes;
   shape_.msg_controllen = kRxControlBytes;
@@ -68,17 +77,26 @@ std::expected<void, IoError> UringBackend::set_up(const BackendOptions& options,
   if (!waker_.ok())
     return std::unexpected(IoError{fmt::format("no eventfd for a shard: {}", std::strerror(errno)),
                                    "raise the limit of open files (ulimit -n)"});
-  std::vector<int> files;
-  for (const Socket& s : sockets_) files.push_back(s.rx.socket.fd);
-  if (auto ok = tx_ring_.register_files(files); !ok) return ok;
-  files.push_back(waker_.fd());
-  if (auto ok = rx_ring_.register_files(files); !ok) return ok;
+  if (auto ok = register_files(0); !ok) return ok;
   return buffers_.attach(rx_ring_);
+}
+
+/// Fills both tables, with room for that many relay ports.
+std::expected<void, IoError> UringBackend::register_files(uint32_t ports) {
+  for (Ring* ring : {&rx_ring_, &tx_ring_})
+    if (auto ok = ring->register_files(kFirstPortFile + ports); !ok) return ok;
+  bool ok = rx_ring_.set_file(kWakerFile, waker_.fd());
+  for (uint32_t i = 0; i < sockets_.size(); ++i) ok &= rx_ring_.set_file(i, sockets_[i].rx.socket.fd);
+  for (uint32_t i = 0; i < plan_.sockets().size(); ++i) ok &= tx_ring_.set_file(i, plan_.sockets()[i].fd);
+  if (!ok) return std::unexpected(IoError{"io_uring does not take a shard's sockets", "use --io mmsg"});
+  return {};
 }
 
 UringBackend::~UringBackend() {
   // If the owner has ended, the kernel has already let go of what it had in progress.
   if (started_ && owner_ == std::this_thread::get_id()) rx_ring_.cancel_all();
+  // Else relay ports would stay bound until the kernel finds the time to take the rings apart.
+  for (Ring* ring : {&rx_ring_, &tx_ring_}) ring->unregister_files();
 }
 
 /// The rings belong to the thread that enables them.
@@ -119,6 +137,7 @@ bool UringBackend::arm(DropCounters& drops) {
     if (!s.polling) request_poll(i);
   }
   if (!listening_for_wake_) request_wake();
+  port_receives_.arm(starved);
   return dropped;
 }
 
@@ -144,7 +163,7 @@ void UringBackend::request_poll(size_t socket) {
 void UringBackend::request_wake() {
   io_uring_sqe* sqe = ::io_uring_get_sqe(rx_ring_.get());
   if (!sqe) return;
-  ::io_uring_prep_read(sqe, static_cast<int>(sockets_.size()), &woken_, sizeof woken_, 0);
+  ::io_uring_prep_read(sqe, static_cast<int>(kWakerFile), &woken_, sizeof woken_, 0);
   sqe->flags |= IOSQE_FIXED_FILE;
   ::io_uring_sqe_set_data64(sqe, tag(Op::wake));
   listening_for_wake_ = true;
@@ -174,37 +193,71 @@ bool UringBackend::reap(RxBatch& rx, DropCounters& drops) {
 }
 
 void UringBackend::completed(const io_uring_cqe& c, RxBatch& rx, DropCounters& drops) {
-  const auto op = static_cast<Op>(c.user_data >> 32);
-  const auto i = static_cast<size_t>(c.user_data & UINT32_MAX);
-  if (op == Op::wake)
-    listening_for_wake_ = false;
-  else if (op == Op::poll)
-    sockets_[i].polling = false;
-  else
-    received(sockets_[i], c, rx, drops);
+  const RequestTag t = RequestTag::of(c.user_data);
+  switch (t.op) {
+    case Op::wake:
+      listening_for_wake_ = false;
+      return;
+    case Op::poll:
+      sockets_[t.index].polling = false;
+      return;
+    case Op::receive:
+      if (!(c.flags & IORING_CQE_F_MORE)) {
+        sockets_[t.index].receiving = false;
+        count_end(c);
+      }
+      return deliver(&sockets_[t.index].rx, c, rx, drops);
+    case Op::port_receive:
+    case Op::port_poll:
+    case Op::port_discard:
+      return completed_on_port(t, c, rx, drops);
+    case Op::none:
+      return;
+  }
 }
 
-void UringBackend::received(Socket& s, const io_uring_cqe& c, RxBatch& rx, DropCounters& drops) {
-  if (!(c.flags & IORING_CQE_F_MORE)) {
-    s.receiving = false;
-    ++(c.res == -ENOBUFS ? counters_.rx_no_buffers : counters_.rx_rearmed);
-  }
+void UringBackend::completed_on_port(const RequestTag& t, const io_uring_cqe& c, RxBatch& rx,
+                                     DropCounters& drops) {
+  PortSocket* port = port_receives_.find(t);
+  const bool ended = !(c.flags & IORING_CQE_F_MORE);
+  if (port && ended) port_receives_.ended(t, c.res, drops);
+  if (t.op != Op::port_receive) return;
+  if (!port) return deliver(nullptr, c, rx, drops);
+  if (ended) count_end(c);
+  RxSocket from{.socket = {.bound = ports_.space().at(t.index)}, .dropped = port->dropped};
+  deliver(&from, c, rx, drops);
+  port->dropped = from.dropped;
+}
+
+void UringBackend::count_end(const io_uring_cqe& c) {
+  ++(c.res == -ENOBUFS ? counters_.rx_no_buffers : counters_.rx_rearmed);
+}
+
+/// `from`: null: a port that has been closed since.
+void UringBackend::deliver(RxSocket* from, const io_uring_cqe& c, RxBatch& rx, DropCounters& drops) {
   if (!(c.flags & IORING_CQE_F_BUFFER)) return;
   const SlotIndex slot = buffers_.take(static_cast<uint16_t>(c.flags >> IORING_CQE_BUFFER_SHIFT));
+  const uint8_t* at = pool_.slot_bytes(slot);
   io_uring_recvmsg_out out{};
-  if (c.res >= static_cast<int>(kHeadroom)) std::memcpy(&out, pool_.slot_bytes(slot), sizeof out);
-  if (c.res < static_cast<int>(kHeadroom) || (out.flags & MSG_TRUNC)) {
-    if (c.res >= 0) drops.add(Drop::oversize);
+  if (c.res >= static_cast<int>(kHeadroom)) std::memcpy(&out, at, sizeof out);
+  const bool whole = c.res >= static_cast<int>(kHeadroom) && !(out.flags & MSG_TRUNC);
+  Drop why = !from ? Drop::port_closed : whole ? Drop::none : Drop::oversize;
+  Packet p;
+  p.slot = slot;
+  p.offset = kHeadroom;
+  if (why == Drop::none) {
+    p.len = static_cast<uint16_t>(static_cast<size_t>(c.res) - kHeadroom);
+    from->describe(at + kNameAt, {at + kControlAt, std::min<size_t>(out.controllen, kRxControlBytes)}, p,
+                   counters_);
+    if (from->socket.use == SocketUse::steered && ports_.index(p.local) == ShardPorts::kNone)
+      why = Drop::port_closed;
+  }
+  if (why != Drop::none) {
+    if (c.res >= 0) drops.add(why);
     pool_.drop(slot);
     return;
   }
-  const uint8_t* at = pool_.slot_bytes(slot);
-  Packet& p = rx.push();
-  p.slot = slot;
-  p.offset = kHeadroom;
-  p.len = static_cast<uint16_t>(static_cast<size_t>(c.res) - kHeadroom);
-  s.rx.describe(at + kNameAt, {at + kControlAt, std::min<size_t>(out.controllen, kRxControlBytes)}, p,
-                counters_);
+  rx.push(p);
   ++counters_.rx_packets;
   counters_.rx_bytes += p.len;
 }
@@ -242,7 +295,9 @@ size_t UringBackend::submit(const TxBatch& tx, DropCounters& drops) {
   for (size_t i = 0; i < n; ++i) {
     io_uring_sqe* sqe = ::io_uring_get_sqe(ring);
     assert(sqe);
-    ::io_uring_prep_sendmsg(sqe, plan_.message(i).socket, &plan_.headers()[i].msg_hdr, MSG_DONTWAIT);
+    const uint32_t socket = plan_.message(i).socket;
+    const int file = socket < kFirstPort ? static_cast<int>(socket) : ports_[socket - kFirstPort].file;
+    ::io_uring_prep_sendmsg(sqe, file, &plan_.headers()[i].msg_hdr, MSG_DONTWAIT);
     sqe->flags |= IOSQE_FIXED_FILE;
     ::io_uring_sqe_set_data64(sqe, i);
   }
@@ -268,6 +323,40 @@ size_t UringBackend::submit(const TxBatch& tx, DropCounters& drops) {
     }
   }
   return n;
+}
+
+std::expected<RelayAbility, IoError> UringBackend::grant_relay(const RelayGrant& grant) {
+  if (auto ok = ports_.grant(grant, relay_ports_, shard_); !ok) return std::unexpected(ok.error());
+  plan_.grant(ports_);
+  if (SteeredPorts* steered = ports_.steered()) {
+    for (const ShardSocket& s : steered->receivers(ports_.shard())) sockets_.push_back({.rx = {.socket = s}});
+    if (auto ok = register_files(0); !ok) return std::unexpected(ok.error());
+    return ports_.ability(UINT32_MAX, "steered to one socket per shard");
+  }
+  // The kernel takes no larger table than a process may open files, but files in it are not counted as open.
+  const uint32_t room = ports_.files_limit() - std::min(ports_.files_limit(), kFirstPortFile);
+  const RelayAbility ability = ring_sends_ ? ports_.ability(room, "one socket per port, in io_uring's table")
+                                           : ports_.ability_of_sockets();
+  if (auto ok = register_files(ability.max_open); !ok) return std::unexpected(ok.error());
+  port_receives_.grant(ability.max_open);
+  return ability;
+}
+
+bool UringBackend::open_port(const Endpoint& local) {
+  const uint32_t i = ports_.openable(local);
+  if (i == ShardPorts::kNone) return false;
+  if (ports_.steered()) return ports_.open_steered(i);
+  if (!port_receives_.open(i, !ring_sends_)) return false;
+  ports_.count_opened();
+  return true;
+}
+
+void UringBackend::close_port(const Endpoint& local) {
+  const uint32_t i = ports_.index(local);
+  if (i == ShardPorts::kNone) return;
+  if (ports_.steered()) return ports_.close_steered(i);
+  port_receives_.close(i, started_);
+  ports_.count_closed();
 }
 
 }  // namespace sluice::io

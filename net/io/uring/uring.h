@@ -10,7 +10,9 @@
 #include "net/io/backend.h"
 #include "net/io/factory.h"
 #include "net/io/kernel.h"
+#include "net/io/shard_ports.h"
 #include "net/io/tx_plan.h"
+#include "net/io/uring/port_receives.h"
 #include "net/io/uring/ring.h"
 #include "net/io/waker.h"
 
@@ -34,12 +36,10 @@ class alignas(64) UringBackend final : public Backend {
   void send(TxBatch& tx, DropCounters& drops) override;
   void wake() override { waker_.wake(); }
   uint32_t slots_held() const override { return buffers_.held(); }
-  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant& g) override {
-    return std::unexpected(no_more_ports(g.ports));
-  }
-  bool claim_block(uint16_t) override { return false; }
-  bool open_port(const Endpoint&) override { return false; }
-  void close_port(const Endpoint&) override {}
+  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant& grant) override;
+  bool claim_block(uint16_t first) override { return ports_.claim(first); }
+  bool open_port(const Endpoint& local) override;
+  void close_port(const Endpoint& local) override;
   const IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "uring"; }
 
@@ -53,6 +53,7 @@ class alignas(64) UringBackend final : public Backend {
   UringBackend(std::span<const ShardSocket> sockets, PacketPool& pool, const BackendOptions& options,
                uint32_t buffers);
   std::expected<void, IoError> set_up(const BackendOptions& options, uint32_t buffers);
+  std::expected<void, IoError> register_files(uint32_t ports);
 
   void start();
   bool arm(DropCounters& drops);
@@ -61,7 +62,9 @@ class alignas(64) UringBackend final : public Backend {
   void request_wake();
   bool reap(RxBatch& rx, DropCounters& drops);
   void completed(const io_uring_cqe& c, RxBatch& rx, DropCounters& drops);
-  void received(Socket& s, const io_uring_cqe& c, RxBatch& rx, DropCounters& drops);
+  void completed_on_port(const RequestTag& tag, const io_uring_cqe& c, RxBatch& rx, DropCounters& drops);
+  void count_end(const io_uring_cqe& c);
+  void deliver(RxSocket* from, const io_uring_cqe& c, RxBatch& rx, DropCounters& drops);
   void sleep(Micros deadline);
   size_t submit(const TxBatch& tx, DropCounters& drops);
 
@@ -72,13 +75,17 @@ class alignas(64) UringBackend final : public Backend {
   Ring tx_ring_;
   std::vector<Socket> sockets_;
   Waker waker_;
+  msghdr shape_{};  // name and control lengths of multishot receives
+  ShardPorts ports_;
+  PortReceives port_receives_;
   TxPlan plan_;
   IoCounters counters_;
-  msghdr shape_{};  // name and control lengths of multishot receives
   uint64_t woken_ = 0;
   bool listening_for_wake_ = false;
   bool started_ = false;
   bool ring_sends_;
+  RelayPorts* relay_ports_;
+  uint32_t shard_;
   std::thread::id owner_;
 };
 

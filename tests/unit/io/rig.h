@@ -206,6 +206,7 @@ struct Rig {
 
   OwnPool own;
   std::optional<ListenSockets> sockets;
+  std::shared_ptr<void> outlives_backend;
   std::unique_ptr<Backend> backend;
   RxBatch rx;
   TxBatch tx;
