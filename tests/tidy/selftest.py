@@ -72,13 +72,14 @@ class Includes(Tree):
                              ("codec/x.h", "engine/sluice.h"), ("engine/x.h", "tools/x.h"),
                              ("engine/x.cpp", "tests/unit/a.h"), ("tools/x.cpp", "tests/unit/a.h"),
                              ("net/base/x.h", "net/stun/message.h"), ("net/io/x.h", "net/stun/message.h"),
-                             ("net/ice/x.h", "net/io/backend.h")]:
+                             ("net/ice/x.h", "net/io/backend.h"), ("net/io/x.h", "net/wire/classify.h")]:
             with self.subTest(path=path, target=target):
                 self.expect("include", path, 2, f'#pragma once\n#include "{target}"\n')
 
     def test_arrows_that_point_down(self):
         for path, target in [("codec/x.h", "net/base/units.h"), ("engine/x.h", "codec/x.h"),
                              ("net/io/x.h", "net/io/backend.h"), ("net/ice/x.h", "net/stun/message.h"),
+                             ("net/io/x.h", "net/wire/headers.h"),
                              ("bench/x.cpp", "engine/sluice.h")]:
             with self.subTest(path=path, target=target):
                 self.expect_clean(path, f'#include "{target}"\n')
