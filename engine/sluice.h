@@ -32,8 +32,8 @@ typedef enum sluice_code {
   SLUICE_OK = 0,
   SLUICE_E_INVALID = 1,     /* an argument or the SDP is wrong: `field` says which                     (HTTP 400) */
   SLUICE_E_UNSUPPORTED = 2, /* well-formed, but nothing in it can be served, e.g. no Opus              (HTTP 406) */
-  SLUICE_E_NOT_FOUND = 3,   /* no such session, room or agent                                         (HTTP 404) */
-  SLUICE_E_CONFLICT = 4,    /* the room has a publisher already                                        (HTTP 409) */
+  SLUICE_E_NOT_FOUND = 3,   /* no such session, room, agent or server                                 (HTTP 404) */
+  SLUICE_E_CONFLICT = 4,    /* the room has a publisher, the ufrag leads elsewhere already             (HTTP 409) */
   SLUICE_E_LIMIT = 5,       /* a capacity fixed at start is used up                                    (HTTP 503) */
   SLUICE_E_DRAINING = 6,    /* shutting down: no new sessions                                          (HTTP 503) */
   SLUICE_E_STALE = 7,       /* the entity tag names an ICE session that is over                        (HTTP 412) */
@@ -57,6 +57,15 @@ typedef enum sluice_srtp {
   SLUICE_SRTP_LIBSRTP = 3
 } sluice_srtp;
 
+/* What the process does: forward packets to media servers, end sessions itself, or both. */
+typedef enum sluice_tier { SLUICE_TIER_BOTH = 0, SLUICE_TIER_RELAY = 1, SLUICE_TIER_MEDIA = 2 } sluice_tier;
+/* How local ports of relayed legs are had: a socket for each, or one for all by eBPF. */
+typedef enum sluice_relay_ports {
+  SLUICE_RELAY_PORTS_AUTO = 0,
+  SLUICE_RELAY_PORTS_SOCKETS = 1,
+  SLUICE_RELAY_PORTS_STEERED = 2
+} sluice_relay_ports;
+
 /* Levels 0 debug, 1 info, 2 warning, 3 error. Called on the control thread only, inside another call. */
 typedef void (*sluice_log_fn)(void* user, int level, const char* line);
 
@@ -78,6 +87,40 @@ typedef struct sluice_config {
   unsigned echo_delay_ms;     /* 0..2000; default 500 */
   sluice_log_fn log;          /* may be NULL */
   void* log_user;
+
+  /* The relay tier. An ID is "NODE" (0..16383) or "REGION.NODE" (0..63 . 0..16383). */
+  sluice_tier tier;
+  const char* node;           /* ID of this media tier in the ufrags that it mints; NULL: "1" */
+  const char* const* server;  /* "ID=ADDR:PORT[,trunk]", as sluice_put_server() */
+  size_t server_count;
+  /* Key texts: lines of "[KEYID:]SECRET", KEYID 0..15 (of the first line 0 unless it says otherwise), SECRET at
+   * least 16 bytes; the first line mints. NULL: keys of this process alone, made at start. */
+  const char* route_key;
+  const char* ice_key;        /* media tiers only */
+  const char* trunk;          /* "ADDR:PORT" between relays and media tiers; NULL: off */
+  const char* trunk_key;      /* one line */
+  const char* const* relay_address; /* "ADDR" of relayed legs; NULL: the host's first of each family */
+  size_t relay_address_count;
+  const char* relay_ports;    /* "LO-HI"; NULL: "49152-65535" */
+  sluice_relay_ports relay_port_mode;
+  unsigned max_flows;         /* per process, 1..16777216; default 65536 */
+  unsigned max_routes;        /* 0..1048576; default 65536 */
+  unsigned max_servers;       /* named ones and targets of routes, 1..65535; default 1024 */
+  unsigned flow_idle_s;       /* 5..86400; default 60 */
+  /* TURN is on as soon as there is a user or a secret. */
+  const char* const* turn_user; /* "NAME:PASSWORD" */
+  size_t turn_user_count;
+  const char* turn_secret;    /* of time-limited credentials: one or two lines, the newest first; NULL: none */
+  const char* realm;          /* NULL: "sluice" */
+  const char* const* turn_allow_peer; /* "ADDR[/BITS]": exceptions from the peers that are denied */
+  size_t turn_allow_peer_count;
+  unsigned max_allocations;   /* per process, 1..1048576; default 16384 */
+  unsigned turn_user_quota;   /* allocations of one user; 0: no limit */
+  unsigned turn_allocation_kbps; /* in each direction; 0: no limit */
+  const char* const* turn_tls; /* "ADDR:PORT", TCP */
+  size_t turn_tls_count;
+  const char* turn_tls_cert_file; /* PEM */
+  const char* turn_tls_key_file;
 } sluice_config;
 
 typedef enum sluice_role { SLUICE_PUBLISH = 0, SLUICE_PLAY = 1, SLUICE_AGENT = 2 } sluice_role;
@@ -262,6 +305,114 @@ size_t sluice_poll_events(sluice_engine* engine, sluice_event* out, size_t cap);
 /* No new sessions from now; SLUICE_EVENT_DRAINED when none is left or after `deadline_ms`, when the rest is
  * hung up. */
 void sluice_drain(sluice_engine* engine, unsigned deadline_ms);
+
+/* The relay tier: servers that minted ufrags lead to, routes for ufrags that others minted, and credentials. */
+
+typedef struct sluice_server {
+  size_t size;
+  const char* id;      /* "NODE" or "REGION.NODE" */
+  const char* address; /* "ADDR:PORT": for clients' packets, or of its trunk */
+  int trunk;           /* 1: a Sluice media tier that takes trunk datagrams */
+} sluice_server;
+
+typedef struct sluice_server_stats {
+  size_t size;
+  char id[16];      /* empty: known only as a target of routes */
+  char address[56];
+  int trunk;
+  uint64_t flows, unconfirmed; /* now; of them, those that the server has not answered yet */
+  uint64_t up_packets, up_bytes, down_packets, down_bytes; /* up: from clients to the server */
+  uint64_t routes;
+} sluice_server_stats;
+
+/* Makes a server known or gives it another address; calls that it owns follow. INVALID, LIMIT. */
+sluice_code sluice_put_server(sluice_engine* engine, const sluice_server* server, sluice_error* err);
+/* Its flows are dropped. INVALID, NOT_FOUND. */
+sluice_code sluice_remove_server(sluice_engine* engine, const char* id, sluice_error* err);
+/* Named servers and targets of routes; as sluice_rooms(). */
+size_t sluice_servers(sluice_engine* engine, sluice_server_stats* out, size_t cap);
+
+typedef struct sluice_route {
+  size_t size;
+  const char* ufrag;  /* the server's, 1..256 letters, digits, + and / */
+  int prefix;         /* 1: what begins with it; the longest match wins, an exact one always */
+  const char* server; /* "ADDR:PORT" */
+  unsigned ttl_s;     /* 1..604800; 0: 3600 */
+} sluice_route;
+
+/* `routes` is an array whose elements all have the size that the first one names. All of them are installed or
+ * none; the same route again lives on. INVALID, CONFLICT (an exact ufrag that leads elsewhere), LIMIT; the field
+ * says which: "routes[3].ufrag". */
+sluice_code sluice_put_routes(sluice_engine* engine, const sluice_route* routes, size_t count, sluice_error* err);
+/* By ufrag and prefix, whatever else they say. Flows that use them go on. *removed may be NULL. INVALID. */
+sluice_code sluice_remove_routes(sluice_engine* engine, const sluice_route* routes, size_t count,
+                                 size_t* removed, sluice_error* err);
+
+typedef struct sluice_relay_stats {
+  size_t size;
+  sluice_tier tier;
+  int relay, trunk, turn; /* 1: on */
+  uint64_t flows, unconfirmed, flows_created, flows_expired;
+  uint64_t up_packets, up_bytes, down_packets, down_bytes;
+  uint64_t routes, max_routes, max_flows;
+  unsigned servers;    /* named ones and targets of routes */
+  unsigned ports_open; /* local ports of relayed legs */
+} sluice_relay_stats;
+
+void sluice_get_relay_stats(sluice_engine* engine, sluice_relay_stats* out);
+
+typedef struct sluice_minted {
+  size_t size;
+  char ufrag[32];
+  char password[40]; /* empty where there is no ICE key: on a relay */
+} sluice_minted;
+
+/* A ufrag that leads to the server of that ID, under the first route key, for somebody else to hand out. It lives
+ * `ttl_s` seconds (1..604800) and at most ten minutes more. INVALID. */
+sluice_code sluice_mint_ufrag(sluice_engine* engine, const char* id, unsigned ttl_s, sluice_minted* out,
+                              sluice_error* err);
+
+typedef struct sluice_turn_login {
+  size_t size;
+  char username[160];
+  char password[64];
+} sluice_turn_login;
+
+/* Time-limited TURN credentials for `user` (1..128 bytes without a colon), `ttl_s` 1..604800. INVALID;
+ * UNSUPPORTED where there is no turn_secret. */
+sluice_code sluice_turn_credential(sluice_engine* engine, const char* user, unsigned ttl_s,
+                                   sluice_turn_login* out, sluice_error* err);
+/* Where clients reach TURN, as browsers' iceServers take it: "turn:192.0.2.1:3478?transport=udp"; as
+ * sluice_listening(). None where TURN is off. */
+size_t sluice_turn_uris(const sluice_engine* engine, char (*out)[96], size_t cap);
+
+/* Which way a session description of a server that is no Sluice travels. */
+typedef enum sluice_direction {
+  SLUICE_TO_SERVER = 0, /* the client's candidates and addresses go out of it, so that all goes by the relay */
+  SLUICE_TO_CLIENT = 1  /* the server's candidates and addresses become those of this relay */
+} sluice_direction;
+
+#define SLUICE_UFRAGS_MAX 32
+
+typedef struct sluice_sdp_request {
+  size_t size;
+  const char* sdp;
+  size_t sdp_len;     /* at most 65536 */
+  sluice_direction direction;
+  const char* server; /* TO_CLIENT: "ADDR:PORT" that its ufrags are to lead to from now on; NULL: no routes */
+  unsigned ttl_s;     /* of those routes, 1..604800; 0: 3600 */
+} sluice_sdp_request;
+
+typedef struct sluice_sdp_result {
+  size_t size;
+  unsigned ufrag_count;
+  char ufrag[SLUICE_UFRAGS_MAX][257]; /* all that stand in it, each once */
+} sluice_sdp_result;
+
+/* The description for the other side, as sluice_accept() writes its answer. Nothing else in it changes.
+ * INVALID, CONFLICT, LIMIT, BUFFER. */
+sluice_code sluice_rewrite_sdp(sluice_engine* engine, const sluice_sdp_request* request, char* out,
+                               size_t out_cap, size_t* out_len, sluice_sdp_result* result, sluice_error* err);
 
 #ifdef __cplusplus
 }

@@ -10,22 +10,6 @@ namespace {
 
 using engine::Failure;
 
-Failure invalid(std::string field, std::string message, std::string fix) {
-  return {SLUICE_E_INVALID, std::move(field), std::move(message), std::move(fix)};
-}
-
-std::expected<void, Failure> check_range(const char* field, uint64_t value, uint64_t lo, uint64_t hi) {
-  if (value >= lo && value <= hi) return {};
-  return std::unexpected(
-      invalid(field, fmt::format("{} is out of range", value), fmt::format("use {} to {}", lo, hi)));
-}
-
-/// A list that is there and whose strings are.
-std::expected<void, Failure> check_list(const char* field, const char* const* list, size_t n) {
-  if (n == 0 || (list != nullptr && std::find(list, list + n, nullptr) == list + n)) return {};
-  return std::unexpected(invalid(field, "a string is missing", "give as many strings as the count says"));
-}
-
 std::expected<void, Failure> parse_listen(const sluice_config& c, ParsedConfig& out) {
   if (auto ok = check_list("listen", c.listen, c.listen_count); !ok) return ok;
   for (size_t i = 0; i < c.listen_count; ++i) {
@@ -83,6 +67,27 @@ srtp::Kind srtp_kind(sluice_srtp s) {
 
 }  // namespace
 
+Failure invalid(std::string field, std::string message, std::string fix) {
+  return {SLUICE_E_INVALID, std::move(field), std::move(message), std::move(fix)};
+}
+
+std::expected<void, Failure> check_range(const char* field, uint64_t value, uint64_t lo, uint64_t hi) {
+  if (value >= lo && value <= hi) return {};
+  return std::unexpected(
+      invalid(field, fmt::format("{} is out of range", value), fmt::format("use {} to {}", lo, hi)));
+}
+
+std::expected<void, Failure> check_list(const char* field, const char* const* list, size_t n) {
+  if (n == 0 || (list != nullptr && std::find(list, list + n, nullptr) == list + n)) return {};
+  return std::unexpected(invalid(field, "a string is missing", "give as many strings as the count says"));
+}
+
+Failure invalid_text(std::string field, std::string_view text) {
+  const size_t semicolon = std::min(text.find("; "), text.size());
+  return invalid(std::move(field), std::string(text.substr(0, semicolon)),
+                 std::string(text.substr(std::min(semicolon + 2, text.size()))));
+}
+
 std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
   ParsedConfig out;
   if (auto ok = parse_listen(c, out); !ok) return std::unexpected(ok.error());
@@ -96,6 +101,7 @@ std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
   if ((c.dtls_cert_file == nullptr) != (c.dtls_key_file == nullptr))
     return std::unexpected(invalid(c.dtls_cert_file == nullptr ? "dtls_cert_file" : "dtls_key_file",
                                    "a certificate and its key go together", "give both files or neither"));
+  if (auto ok = parse_relay(c, out); !ok) return std::unexpected(ok.error());
   out.engine.max_sessions = c.max_sessions;
   out.engine.max_rooms = c.max_rooms;
   out.engine.echo_delay = millis(c.echo_delay_ms);

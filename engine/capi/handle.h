@@ -45,6 +45,15 @@ struct ParsedConfig {
 };
 
 std::expected<ParsedConfig, engine::Failure> parse(const sluice_config& c);
+/// What concerns the relay tier, the trunk and TURN, into `out`.
+std::expected<void, engine::Failure> parse_relay(const sluice_config& c, ParsedConfig& out);
+
+engine::Failure invalid(std::string field, std::string message, std::string fix);
+/// "what is wrong; what would be right" as a failure.
+engine::Failure invalid_text(std::string field, std::string_view text);
+std::expected<void, engine::Failure> check_range(const char* field, uint64_t value, uint64_t lo, uint64_t hi);
+/// A list that is there and whose strings are.
+std::expected<void, engine::Failure> check_list(const char* field, const char* const* list, size_t n);
 
 /// CLOCK_MONOTONIC.
 Micros monotonic_now();

@@ -159,6 +159,11 @@ void sluice_config_init(sluice_config* config) {
   config->max_sessions = 4096;
   config->max_rooms = 1024;
   config->echo_delay_ms = 500;
+  config->max_flows = 65536;
+  config->max_routes = 65536;
+  config->max_servers = 1024;
+  config->flow_idle_s = 60;
+  config->max_allocations = 16384;
 }
 
 sluice_code sluice_open(const sluice_config* config, sluice_engine** out, sluice_error* err) {

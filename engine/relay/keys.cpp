@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/relay/text.h"
 #include "net/base/base64.h"
 #include "net/crypto/hmac.h"
 #include "net/crypto/secret.h"
@@ -70,12 +71,7 @@ void KeyLine::wipe() {
 
 std::expected<std::vector<KeyLine>, std::string> parse_keys(std::string_view text) {
   std::vector<KeyLine> out;
-  for (size_t number = 1; !text.empty(); ++number) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
+  for (const auto& [number, line] : lines_of(text)) {
     auto key = parse_line(line, number, out.empty());
     if (!key) return std::unexpected(std::move(key.error()));
     if (std::ranges::find(out, key->id(), &KeyLine::id) != out.end())

@@ -41,6 +41,18 @@ bool has_host_bits(const Address& a, size_t size, unsigned bits) {
 
 }  // namespace
 
+std::vector<TextLine> lines_of(std::string_view text) {
+  std::vector<TextLine> out;
+  for (size_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) out.push_back({number, line});
+  }
+  return out;
+}
+
 std::expected<ServerId, TextError> parse_server_id(std::string_view text) {
   const size_t dot = text.find('.');
   const std::string_view node_text = dot == std::string_view::npos ? text : text.substr(dot + 1);

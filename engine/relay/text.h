@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/relay/config.h"
 
@@ -12,6 +13,13 @@ namespace sluice::engine::relay {
 
 /// What is wrong with a text and, behind a semicolon, what would be right.
 using TextError = std::string;
+
+/// Lines that are not empty, without their ends (LF or CRLF), numbered from 1. Views into `text`.
+struct TextLine {
+  size_t number = 0;
+  std::string_view text;
+};
+std::vector<TextLine> lines_of(std::string_view text);
 
 /// "NODE" or "REGION.NODE", decimal.
 std::expected<ServerId, TextError> parse_server_id(std::string_view text);

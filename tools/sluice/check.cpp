@@ -13,9 +13,11 @@ namespace {
 
 /// What the engine would be on this machine, tried on a port of its own so that a running daemon is not
 /// disturbed.
-int try_engine(Config config, std::string& out) {
+int try_engine(Config config, const RelaySecrets& secrets, std::string& out) {
   config.listen = {"127.0.0.1:0"};
-  EngineConfig engine_config(config);
+  if (!config.trunk.empty()) config.trunk = "127.0.0.1:0";
+  for (auto& tls : config.turn_tls) tls = "127.0.0.1:0";
+  EngineConfig engine_config(config, secrets);
   sluice_engine* engine = nullptr;
   sluice_error error{};
   error.size = sizeof error;
@@ -49,13 +51,21 @@ int check_readable(const std::string& file, std::string_view option) {
 }  // namespace
 
 int check(const Config& config) {
-  fmt::print("{}\n{}\n", explain_values(config), explain_access(config));
+  fmt::print("{}\n{}\n{}\n", explain_values(config), explain_tiers(config), explain_access(config));
   if (const int bad = check_secret(config.admin_token, "admin-token"); bad != 0) return bad;
   if (const int bad = check_secret(config.room_secret, "room-secret"); bad != 0) return bad;
   if (const int bad = check_readable(config.http_cert, "http-cert"); bad != 0) return bad;
   if (const int bad = check_readable(config.http_key, "http-key"); bad != 0) return bad;
+  if (const int bad = check_readable(config.turn_tls_cert, "turn-tls-cert"); bad != 0) return bad;
+  if (const int bad = check_readable(config.turn_tls_key, "turn-tls-key"); bad != 0) return bad;
+  const auto secrets = read_relay_secrets(config);
+  if (!secrets) {
+    fmt::print(stderr, "sluice: {}\n", secrets.error());
+    return 1;
+  }
+  for (const auto& warning : secrets->warnings) fmt::print("warning: {}\n", warning);
   std::string engine;
-  if (const int bad = try_engine(config, engine); bad != 0) return bad;
+  if (const int bad = try_engine(config, *secrets, engine); bad != 0) return bad;
   fmt::print("Engine, tried on a port of its own:\n{}", engine);
   return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "engine/control/token.h"
 #include "tools/sluice/client.h"
 #include "tools/sluice/config.h"
+#include "tools/sluice/relay_options.h"
 
 namespace sluice {
 
@@ -38,9 +40,10 @@ struct DrainOptions {
 };
 int drain(const DrainOptions& options);
 
-/// The engine's own configuration out of ours, which has to live as long; so has this, as the log's end.
+/// The engine's own configuration out of ours and the secrets, which have to live as long; so has this, as
+/// the log's end.
 struct EngineConfig {
-  explicit EngineConfig(const Config& config);
+  EngineConfig(const Config& config, const RelaySecrets& secrets);
   EngineConfig(const EngineConfig&) = delete;
   EngineConfig& operator=(const EngineConfig&) = delete;
 
@@ -48,7 +51,11 @@ struct EngineConfig {
   std::set<std::string> said;  ///< lines that the engine has logged
 
  private:
-  std::vector<const char*> listen_, public_address_;
+  void relay(const Config& config, const RelaySecrets& secrets);
+  /// A list of C strings that lives as long as this.
+  void put(const std::vector<std::string>& strings, const char* const*& list, size_t& count);
+
+  std::deque<std::vector<const char*>> lists_;
 };
 
 /// "sluice: --listen: the port is in use; stop the other process" on stderr; the exit status that goes with

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/sluice/relay_options.h"
+
 namespace sluice {
 namespace {
 
@@ -50,7 +52,7 @@ std::expected<void, UsageError> check_whole(const Config& c) {
   if (auto r = pair(c.dtls_cert, c.dtls_key, "dtls-cert", "dtls-key"); !r) return r;
   if (!c.cores.empty() && c.shards != 0)
     return std::unexpected(UsageError{"--cores and --shards exclude each other; give one of them"});
-  return {};
+  return check_relay(c);
 }
 
 }  // namespace

@@ -38,6 +38,27 @@ struct Config {
   unsigned drain_seconds = 20;
   std::string console_dir;
 
+  // The relay tier. Lists and ranges are as typed, checked, and parsed again where they are used.
+  sluice_tier role = SLUICE_TIER_BOTH;
+  std::string node = "1";                     ///< "NODE" or "REGION.NODE"
+  std::vector<std::string> server;            ///< "ID=ADDR:PORT[,trunk]"
+  std::string trunk;                          ///< "ADDR:PORT"; empty: none
+  std::string trunk_key, route_key, ice_key;  ///< "@FILE"
+  std::vector<std::string> relay_address;
+  std::string relay_ports = "49152-65535";
+  sluice_relay_ports relay_port_mode = SLUICE_RELAY_PORTS_AUTO;
+  unsigned max_flows = 65536, max_routes = 65536;
+  unsigned flow_idle_s = 60;
+  std::vector<std::string> turn_user;  ///< "USER:PASSWORD" or "@FILE"
+  std::string turn_secret;             ///< "@FILE"
+  std::string realm = "sluice";
+  std::vector<std::string> turn_allow_peer;
+  unsigned max_allocations = 16384, turn_user_quota = 0, turn_allocation_kbps = 0;
+  std::vector<std::string> turn_tls;
+  std::string turn_tls_cert, turn_tls_key;  ///< empty: those of HTTP
+
+  bool turn_on() const { return !turn_user.empty() || !turn_secret.empty(); }
+
   std::map<std::string, std::string, std::less<>> source;  ///< option -> "--http" or "sluice.toml:3"
 };
 

@@ -15,23 +15,55 @@ void log_line(void* said, int level, const char* line) {
   control::LogLine(kLevels[level < 0 || level > 3 ? 1 : level], "engine").with("text", line);
 }
 
-std::vector<const char*> pointers(const std::vector<std::string>& strings) {
-  std::vector<const char*> out;
-  for (const auto& s : strings) out.push_back(s.c_str());
-  return out;
-}
-
 const char* text_or_null(const std::string& s) { return s.empty() ? nullptr : s.c_str(); }
+
+/// A secret's text is zero-terminated, since it lives in a string.
+const char* text_or_null(const control::Secret& s) { return s.empty() ? nullptr : s.reveal().data(); }
 
 }  // namespace
 
-EngineConfig::EngineConfig(const Config& config)
-    : listen_(pointers(config.listen)), public_address_(pointers(config.public_address)) {
+void EngineConfig::put(const std::vector<std::string>& strings, const char* const*& list, size_t& count) {
+  auto& pointers = lists_.emplace_back();
+  for (const auto& s : strings) pointers.push_back(s.c_str());
+  list = pointers.data();
+  count = pointers.size();
+}
+
+void EngineConfig::relay(const Config& config, const RelaySecrets& secrets) {
+  c.tier = config.role;
+  c.node = config.node.c_str();
+  put(config.server, c.server, c.server_count);
+  c.route_key = text_or_null(secrets.route_key);
+  c.ice_key = text_or_null(secrets.ice_key);
+  c.trunk = text_or_null(config.trunk);
+  c.trunk_key = text_or_null(secrets.trunk_key);
+  put(config.relay_address, c.relay_address, c.relay_address_count);
+  c.relay_ports = config.relay_ports.c_str();
+  c.relay_port_mode = config.relay_port_mode;
+  c.max_flows = config.max_flows;
+  c.max_routes = config.max_routes;
+  c.flow_idle_s = config.flow_idle_s;
+  auto& users = lists_.emplace_back();
+  for (const auto& user : secrets.turn_user) users.push_back(user.reveal().data());
+  c.turn_user = users.data();
+  c.turn_user_count = users.size();
+  c.turn_secret = text_or_null(secrets.turn_secret);
+  c.realm = config.realm.c_str();
+  put(config.turn_allow_peer, c.turn_allow_peer, c.turn_allow_peer_count);
+  c.max_allocations = config.max_allocations;
+  c.turn_user_quota = config.turn_user_quota;
+  c.turn_allocation_kbps = config.turn_allocation_kbps;
+  put(config.turn_tls, c.turn_tls, c.turn_tls_count);
+  const bool own = !config.turn_tls_cert.empty();
+  c.turn_tls_cert_file = text_or_null(own ? config.turn_tls_cert : config.http_cert);
+  c.turn_tls_key_file = text_or_null(own ? config.turn_tls_key : config.http_key);
+}
+
+EngineConfig::EngineConfig(const Config& config, const RelaySecrets& secrets) {
   sluice_config_init(&c);
-  c.listen = listen_.empty() ? nullptr : listen_.data();
-  c.listen_count = listen_.size();
-  c.public_address = public_address_.empty() ? nullptr : public_address_.data();
-  c.public_address_count = public_address_.size();
+  put(config.listen, c.listen, c.listen_count);
+  put(config.public_address, c.public_address, c.public_address_count);
+  relay(config, secrets);
   c.cores = text_or_null(config.cores);
   c.shards = config.shards;
   c.io = config.io;
@@ -52,7 +84,7 @@ namespace {
 std::string option_of(std::string_view field) {
   std::string name(field.substr(0, field.find('[')));
   std::ranges::replace(name, '_', '-');
-  for (const std::string_view unit : {"-file", "-ms"})
+  for (const std::string_view unit : {"-file", "-ms", "-s"})
     if (name.ends_with(unit)) name.resize(name.size() - unit.size());
   return find_option(name) != nullptr ? fmt::format("--{}", name) : std::string(field);
 }

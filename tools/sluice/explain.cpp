@@ -9,7 +9,7 @@ std::string explain_values(const Config& config) {
   for (const Option& o : options()) {
     const auto source = config.source.find(o.name);
     const bool given = source != config.source.end();
-    fmt::format_to(std::back_inserter(out), "  {:<16} {:<40} {}\n", o.name,
+    fmt::format_to(std::back_inserter(out), "  {:<21} {:<40} {}\n", o.name,
                    given ? o.show(config) : std::string(o.standard), given ? source->second : "default");
   }
   return out;

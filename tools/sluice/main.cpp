@@ -19,6 +19,16 @@ constexpr const char* kRunExamples = R"(Examples:
              --admin-token @admin.txt --room-secret @rooms.txt --public-address 203.0.113.7
       A server for others: HTTPS, so that browsers give their microphone; /v1 for whoever has the admin
       token; rooms for whoever has a room token (sluice token room).
+  sluice run --turn-secret @turn.txt
+      Both roles in one process, the default: calls end here, clients may come by TURN on the same port, and
+      PUT /v1/routes brings those of other WebRTC servers.
+  openssl rand -hex 32 > route.txt; openssl rand -hex 32 > ice.txt; openssl rand -hex 32 > trunk.txt
+  sluice run --role media --node 7 --trunk 10.0.0.7:3479 --trunk-key @trunk.txt \
+             --route-key @route.txt --ice-key @ice.txt --public-address 203.0.113.7
+      A media server behind relays: clients are told the relay's address, and come by the trunk.
+  sluice run --role relay --server 7=10.0.0.7:3479,trunk --trunk-key @trunk.txt --route-key @route.txt
+      A relay at the edge: it holds no ICE key, ends no call and decrypts nothing. Without ,trunk a server may
+      be any WebRTC server, which sees each client as a port of the relay.
   sluice run --config sluice.toml --shards 2
       The file has the same names: http = "127.0.0.1:8080", listen = ["0.0.0.0:3478"]. Flags win over it.
 

@@ -1,34 +1,14 @@
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <optional>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "tools/sluice/config.h"
+#include "tools/sluice/option_values.h"
+#include "tools/sluice/relay_options.h"
 
 namespace sluice {
 namespace {
 
-using Applied = std::expected<void, std::string>;
-
-Applied wrong(std::string text) { return std::unexpected(std::move(text)); }
-
-Applied number(std::string_view text, unsigned low, unsigned high, unsigned& out) {
-  unsigned n = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc{} || end != text.data() + text.size() || n < low || n > high)
-    return wrong(fmt::format("'{}' is out of range; give a whole number from {} to {}", text, low, high));
-  out = n;
-  return {};
-}
-
-template <class T>
-struct Choice {
-  std::string_view name;
-  T value;
-};
+using namespace option_values;
 
 constexpr std::array kIo{Choice<sluice_io>{"auto", SLUICE_IO_AUTO},
                          Choice<sluice_io>{"uring", SLUICE_IO_URING},
@@ -40,34 +20,6 @@ constexpr std::array kLevels{Choice<control::Level>{"debug", control::Level::deb
                              Choice<control::Level>{"info", control::Level::info},
                              Choice<control::Level>{"warning", control::Level::warning},
                              Choice<control::Level>{"error", control::Level::error}};
-
-template <class T, size_t N>
-Applied choose(std::string_view text, const std::array<Choice<T>, N>& choices, T& out) {
-  std::vector<std::string_view> names;
-  for (const auto& c : choices) {
-    names.push_back(c.name);
-    if (c.name != text) continue;
-    out = c.value;
-    return {};
-  }
-  return wrong(fmt::format("'{}' is not known; give one of {}", text, fmt::join(names, ", ")));
-}
-
-template <class T, size_t N>
-std::string chosen(T value, const std::array<Choice<T>, N>& choices) {
-  for (const auto& c : choices)
-    if (c.value == value) return std::string(c.name);
-  return {};
-}
-
-Applied endpoint(std::string_view text, Endpoint& out) {
-  std::string whole(text);
-  if (text.starts_with("localhost:")) whole.replace(0, 9, "127.0.0.1");
-  const auto e = parse_endpoint(whole);
-  if (!e) return wrong(fmt::format("'{}' is not ADDR:PORT; write e.g. 127.0.0.1:8080 or [::1]:8080", text));
-  out = *e;
-  return {};
-}
 
 Applied listen(Config& c, std::string_view text) {
   Endpoint e;
@@ -109,22 +61,6 @@ Applied cores(Config& c, std::string_view text) {
   return {};
 }
 
-Applied file(std::string_view text, std::string& out) {
-  if (text.empty()) return wrong("names no file");
-  out = std::string(text);
-  return {};
-}
-
-/// What was typed is not repeated: it may be the secret itself.
-Applied secret(std::string_view text, std::string& out) {
-  if (text.size() < 2 || text.front() != '@')
-    return wrong(
-        "takes @FILE, a file that holds the secret, so that no secret is on a command line; "
-        "e.g. openssl rand -hex 32 > FILE; chmod 600 FILE");
-  out = std::string(text);
-  return {};
-}
-
 Applied origin(Config& c, std::string_view text) {
   auto o = http::canonical_origin(text);
   if (!o) return wrong(fmt::format("'{}' is no origin; write e.g. https://app.example", text));
@@ -139,19 +75,6 @@ Applied name(Config& c, std::string_view text) {
         fmt::format("'{}' is no host name or address without a port; write e.g. media.example", text));
   c.http_name.push_back(a->host);
   return {};
-}
-
-Applied toggle(std::string_view text, bool& out) {
-  if (text != "true" && text != "false") return wrong(fmt::format("'{}' is neither true nor false", text));
-  out = text == "true";
-  return {};
-}
-
-std::string list(const std::vector<std::string>& v) { return fmt::format("{}", fmt::join(v, ", ")); }
-std::string yes(bool b) { return b ? "true" : "false"; }
-std::string endpoint_text(const Endpoint& e) {
-  EndpointText t;
-  return std::string(format(e, t));
 }
 
 using C = Config;
@@ -224,10 +147,18 @@ constexpr Option kOptions[] = {
 
 }  // namespace
 
-std::span<const Option> options() { return kOptions; }
+std::span<const Option> options() {
+  static const std::vector<Option> all = [] {
+    std::vector<Option> v(std::begin(kOptions), std::end(kOptions));
+    const auto relay = relay_options();
+    v.insert(v.end(), relay.begin(), relay.end());
+    return v;
+  }();
+  return all;
+}
 
 const Option* find_option(std::string_view name) {
-  for (const Option& o : kOptions)
+  for (const Option& o : options())
     if (o.name == name) return &o;
   return nullptr;
 }

@@ -194,7 +194,10 @@ int run_daemon(const Config& config) {
   http::Policy policy = make_policy(config);
   if (auto secrets = read_secrets(config, policy); !secrets) return fail(secrets.error());
   warn_about_access(policy);
-  EngineConfig engine_config(config);
+  const auto secrets = read_relay_secrets(config);
+  if (!secrets) return fail(secrets.error());
+  for (const auto& warning : secrets->warnings) LogLine(Level::warning, "secret_file").with("text", warning);
+  EngineConfig engine_config(config, *secrets);
   sluice_engine* raw = nullptr;
   sluice_error error{};
   error.size = sizeof error;

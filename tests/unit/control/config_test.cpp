@@ -131,6 +131,26 @@ TEST_CASE("every wrong value is named with its option and what would be right") 
                                                        {"echo-delay", "2001"},
                                                        {"drain-seconds", "86401"},
                                                        {"log-level", "loud"},
+                                                       {"role", "turn"},
+                                                       {"server", "7"},
+                                                       {"server", "7=x:1"},
+                                                       {"server", "7=1.2.3.4:5,trunks"},
+                                                       {"node", "16384"},
+                                                       {"trunk", "3479"},
+                                                       {"relay-address", "::"},
+                                                       {"relay-ports", "49152"},
+                                                       {"relay-port-mode", "bpf"},
+                                                       {"max-flows", "0"},
+                                                       {"max-routes", "1048577"},
+                                                       {"flow-idle", "4"},
+                                                       {"turn-user", "alice"},
+                                                       {"turn-user", "@"},
+                                                       {"realm", "a\"b"},
+                                                       {"turn-allow-peer", "10.0.0.1/8"},
+                                                       {"max-allocations", "0"},
+                                                       {"turn-user-quota", "-1"},
+                                                       {"turn-allocation-kbps", "x"},
+                                                       {"turn-tls", "5349"},
                                                        {"http-cert", ""}};
   for (const auto& [option, value] : cases) {
     const std::string text = wrong({{option, {value}}});
@@ -140,7 +160,8 @@ TEST_CASE("every wrong value is named with its option and what would be right") 
 }
 
 TEST_CASE("a literal secret is refused without repeating it") {
-  for (const char* option : {"admin-token", "room-secret"}) {
+  for (const char* option :
+       {"admin-token", "room-secret", "route-key", "ice-key", "trunk-key", "turn-secret", "turn-user"}) {
     const std::string text = wrong({{option, {"hunter2"}}});
     CHECK(has(text, "@FILE"));
     CHECK_FALSE(has(text, "hunter2"));

@@ -1,0 +1,159 @@
+// What holds for several options of the relay tier together, and how they look to a person.
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "engine/relay/text.h"
+#include "tools/sluice/relay_options.h"
+
+namespace sluice {
+namespace {
+
+using Checked = std::expected<void, UsageError>;
+namespace relay = engine::relay;
+
+Checked wrong(std::string text) { return std::unexpected(UsageError{std::move(text)}); }
+
+bool given(const Config& c, std::string_view option) { return c.source.contains(option); }
+/// "--server", or "sluice.toml:3: server".
+std::string at(const Config& c, std::string_view option) {
+  const auto source = c.source.find(option);
+  return source != c.source.end() ? source->second : fmt::format("--{}", option);
+}
+
+/// The first of `options` that was given is refused.
+template <size_t N>
+Checked refuse(const Config& c, const std::string_view (&options)[N], std::string_view why) {
+  for (const auto option : options)
+    if (given(c, option)) return wrong(fmt::format("{}: {}", at(c, option), why));
+  return {};
+}
+
+Checked check_role(const Config& c) {
+  if (c.role == SLUICE_TIER_MEDIA) {
+    if (auto r = refuse(c, {"server", "max-flows", "max-routes", "flow-idle"},
+                        "a media tier ends calls and forwards to no server; use --role relay or both");
+        !r)
+      return r;
+    if (!c.turn_on())
+      return refuse(c, {"relay-address", "relay-ports", "relay-port-mode"},
+                    "nothing is relayed with --role media without TURN; use --role relay or both");
+  }
+  if (c.role == SLUICE_TIER_RELAY)
+    return refuse(c, {"ice-key"},
+                  "a relay makes no ICE passwords, so that a captured one owns none; leave it out");
+  return {};
+}
+
+Checked check_keys(const Config& c) {
+  if (!c.ice_key.empty() && c.route_key.empty())
+    return wrong(
+        fmt::format("{}: needs --route-key, since ufrag and password are minted together; give both files",
+                    at(c, "ice-key")));
+  if (!c.trunk.empty() && c.trunk_key.empty())
+    return wrong(fmt::format("{}: needs --trunk-key; give the file that relays and media tiers share",
+                             at(c, "trunk")));
+  if (!c.trunk_key.empty() && c.trunk.empty() && c.role == SLUICE_TIER_MEDIA)
+    return wrong(fmt::format("{}: needs --trunk on a media tier; name the endpoint that relays send to",
+                             at(c, "trunk-key")));
+  return {};
+}
+
+Checked check_servers(const Config& c) {
+  std::set<relay::ServerId> seen;
+  const auto own = relay::parse_server_id(c.node);
+  for (const auto& text : c.server) {
+    const auto server = relay::parse_server(text);
+    if (!server) continue;
+    if (server->trunk && c.trunk_key.empty())
+      return wrong(fmt::format("{}: '{}' needs --trunk-key; give the file that the server has too",
+                               at(c, "server"), text));
+    if (!seen.insert(server->id).second)
+      return wrong(fmt::format("{}: ID {} is given twice; name every server once", at(c, "server"),
+                               relay::to_text(server->id)));
+    if (c.role == SLUICE_TIER_BOTH && own && server->id == *own)
+      return wrong(fmt::format("{}: ID {} is this process itself; give it another --node", at(c, "server"),
+                               relay::to_text(server->id)));
+  }
+  return {};
+}
+
+Checked check_turn(const Config& c) {
+  if (!c.turn_on())
+    return refuse(c,
+                  {"realm", "turn-allow-peer", "max-allocations", "turn-user-quota", "turn-allocation-kbps",
+                   "turn-tls", "turn-tls-cert", "turn-tls-key"},
+                  "TURN is off; give --turn-user or --turn-secret");
+  if (c.turn_tls_cert.empty() != c.turn_tls_key.empty())
+    return wrong(fmt::format("--turn-tls-{} needs --turn-tls-{}; give both or neither",
+                             c.turn_tls_cert.empty() ? "key" : "cert",
+                             c.turn_tls_cert.empty() ? "cert" : "key"));
+  if (c.turn_tls.empty())
+    return refuse(c, {"turn-tls-cert", "turn-tls-key"},
+                  "there is no TURN over TLS; name its endpoint with --turn-tls, e.g. 0.0.0.0:5349");
+  if (c.turn_tls_cert.empty() && c.http_cert.empty())
+    return wrong(
+        fmt::format("{}: needs a certificate; give --turn-tls-cert and --turn-tls-key, or "
+                    "--http-cert and --http-key",
+                    at(c, "turn-tls")));
+  return {};
+}
+
+void explain_relay(const Config& c, std::vector<std::string>& lines) {
+  if (c.role == SLUICE_TIER_MEDIA) return;
+  if (c.server.empty())
+    lines.emplace_back(
+        "relaying: to servers named later, by PUT /v1/servers, and for ufrags of others by PUT /v1/routes");
+  else
+    lines.push_back(fmt::format("relaying: to {} named servers, and for ufrags of others by PUT /v1/routes",
+                                c.server.size()));
+  if (c.route_key.empty())
+    lines.emplace_back(
+        "minted ufrags: only this process's own are known; --route-key would open those of the fleet");
+}
+
+void explain_media(const Config& c, std::vector<std::string>& lines) {
+  if (c.role == SLUICE_TIER_RELAY) {
+    lines.emplace_back("calls: none end here; WHIP, WHEP and agents are the media servers' affair");
+    return;
+  }
+  lines.push_back(fmt::format("calls: end here, as node {}", c.node));
+  if (!c.trunk.empty() && c.route_key.empty())
+    lines.emplace_back("behind relays: they cannot open ufrags minted here; give both sides --route-key");
+  if (!c.trunk.empty()) lines.push_back(fmt::format("trunk: relays reach this media tier at {}", c.trunk));
+}
+
+void explain_turn(const Config& c, std::vector<std::string>& lines) {
+  if (!c.turn_on()) {
+    lines.emplace_back("TURN: off; --turn-user or --turn-secret would switch it on");
+    return;
+  }
+  lines.push_back(
+      fmt::format("TURN: on, realm {}, by UDP and TCP on the listening ports{}", c.realm,
+                  c.turn_tls.empty() ? "" : fmt::format(", by TLS on {}", fmt::join(c.turn_tls, ", "))));
+  const auto literal = [](const std::string& u) { return !u.starts_with('@'); };
+  if (std::ranges::any_of(c.turn_user, literal) && at(c, "turn-user") == "--turn-user")
+    lines.emplace_back("TURN: passwords on the command line are visible to other users; use @FILE");
+}
+
+}  // namespace
+
+std::expected<void, UsageError> check_relay(const Config& config) {
+  for (const auto check : {check_role, check_keys, check_servers, check_turn})
+    if (auto r = check(config); !r) return r;
+  return {};
+}
+
+std::string explain_tiers(const Config& config) {
+  std::vector<std::string> lines;
+  explain_relay(config, lines);
+  explain_media(config, lines);
+  explain_turn(config, lines);
+  std::string out = "What it does:\n";
+  for (const auto& line : lines) out.append("  ").append(line).append("\n");
+  return out;
+}
+
+}  // namespace sluice

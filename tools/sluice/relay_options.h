@@ -1,0 +1,29 @@
+// Options of the relay tier, the trunk and TURN, and what holds for several of them together.
+#pragma once
+
+#include <expected>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/control/secret.h"
+#include "tools/sluice/config.h"
+
+namespace sluice {
+
+std::span<const Option> relay_options();
+std::expected<void, UsageError> check_relay(const Config& config);
+
+/// What the files of keys, secrets and users hold; wiped when it goes.
+struct RelaySecrets {
+  control::Secret route_key, ice_key, trunk_key, turn_secret;
+  std::vector<control::Secret> turn_user;  ///< "USER:PASSWORD" each
+  std::vector<std::string> warnings;       ///< "--route-key: keys.txt is readable by every user ..."
+};
+/// The error names the option and the file.
+std::expected<RelaySecrets, std::string> read_relay_secrets(const Config& config);
+
+/// A line per thing that a person should know of the roles: what is on, what is missing.
+std::string explain_tiers(const Config& config);
+
+}  // namespace sluice
