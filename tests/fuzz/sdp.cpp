@@ -1,12 +1,14 @@
 // Any bytes as an offer in every role, and as a fragment: no crash, and what we write we can read.
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "net/sdp/answer.h"
 #include "net/sdp/fragment.h"
 #include "net/sdp/negotiate.h"
 #include "net/sdp/offer.h"
+#include "net/sdp/rewrite.h"
 
 using namespace sluice;
 using namespace sluice::sdp;
@@ -47,12 +49,41 @@ void check_answer(const Offer& offer, const Negotiation& n) {
   require(parse_fragment(write_fragment(n, local)).has_value());
 }
 
+/// What went through a relay once is understood by whoever understood it before, names no client, and a
+/// second time changes nothing.
+void check_rewritten(std::string_view text, const std::optional<Offer>& before) {
+  const Endpoint relay[] = {{Address::v4(192, 0, 2, 9), 3478},
+                            {Address::v6({0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}), 3478}};
+  const auto rewrite = [&](std::string_view t, bool to_client) {
+    return to_client ? towards_client(t, relay) : towards_server(t);
+  };
+  for (const bool to_client : {false, true}) {
+    const auto once = rewrite(text, to_client);
+    if (!once) {
+      check_error(once.error());
+      continue;
+    }
+    require(!once->ufrags.empty());
+    require(once->text.size() < text.size() + 32 * 256 + 64 * (text.size() / 3 + 1));
+    if (once->text.size() > kOfferBytesMax) continue;
+    const auto twice = rewrite(once->text, to_client);
+    require(twice && twice->text == once->text && twice->ufrags == once->ufrags);
+    const auto after = parse_offer(once->text);
+    if (before) require(after && after->media.size() == before->media.size());
+    if (!after) continue;
+    for (const Media& m : after->media)
+      for (const Candidate& c : m.candidates)
+        require(to_client && (c.endpoint == relay[0] || c.endpoint == relay[1]));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto fragment = parse_fragment(text); !fragment) check_error(fragment.error());
   const auto offer = parse_offer(text);
+  check_rewritten(text, offer ? std::optional(*offer) : std::nullopt);
   if (!offer) {
     check_error(offer.error());
     return 0;

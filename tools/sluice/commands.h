@@ -26,6 +26,23 @@ struct TokenRequest {
 };
 int make_token(const TokenRequest& request);
 
+struct UfragRequest {
+  std::string route_key, ice_key;  ///< "@FILE"; ice_key may be empty: no passwords then
+  std::string server;              ///< "NODE" or "REGION.NODE"
+  unsigned count = 1;
+  unsigned ttl_s = 3600;
+};
+/// "UFRAG [PASSWORD]" lines.
+int make_ufrags(const UfragRequest& request);
+
+struct TurnRequest {
+  std::string turn_secret;  ///< "@FILE", of which the first line counts
+  std::string user;
+  unsigned ttl_s = 86400;
+};
+/// A line with the username and one with the password.
+int make_turn_login(const TurnRequest& request);
+
 struct TopOptions {
   ClientOptions client;
   bool once = false;

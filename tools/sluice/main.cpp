@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "engine/relay/keys.h"
 #include "tools/sluice/commands.h"
 #include "tools/sluice/load_command.h"
 #include "tools/sluice/top_table.h"
@@ -41,6 +42,15 @@ constexpr const char* kTokenExamples = R"(Examples:
   sluice token room --room-secret @rooms.txt --room stage --allow publish --takeover --ttl 3600
   sluice token room --room-secret @rooms.txt --room echo --allow agent --ttl 60
 The client sends it as `Authorization: Bearer TOKEN`.)";
+
+constexpr const char* kUfragExamples = R"(Example:
+  sluice token ufrag --route-key @route.txt --ice-key @ice.txt --server 7 --count 3
+Each line is a ufrag that every relay with this route key sends to server 7, and the password that a media tier
+with this ICE key expects with it; without --ice-key the ufrag alone.)";
+
+constexpr const char* kTurnExamples = R"(Example:
+  sluice token turn --turn-secret @turn.txt --user alice --ttl 3600
+The first line is the username, the second the password, as POST /v1/turn/credentials would give them.)";
 
 /// One subcommand's flags as they were typed; load_config() says what they mean.
 struct Typed {
@@ -123,6 +133,8 @@ struct Cli {
   CLI::App app{"Sluice, a media engine for voice AI: WebRTC in, WebRTC out", "sluice"};
   Typed run_typed, check_typed;
   sluice::TokenRequest token;
+  sluice::UfragRequest ufrag;
+  sluice::TurnRequest turn;
   sluice::TopOptions top;
   sluice::DrainOptions drain;
   sluice::LoadCommand load;
@@ -170,6 +182,41 @@ struct Cli {
         ->required();
     room->footer(kTokenExamples);
     room->callback([this] { status = sluice::make_token(token); });
+    add_ufrag(*group);
+    add_turn(*group);
+  }
+
+  void add_ufrag(CLI::App& group) {
+    auto* sub = group.add_subcommand("ufrag", "Print ICE credentials that lead through a relay to a server");
+    sub->add_option("--route-key", ufrag.route_key, "File with the route keys; the first line mints")
+        ->type_name("@FILE")
+        ->required();
+    sub->add_option("--ice-key", ufrag.ice_key, "File with the ICE keys, for passwords too")
+        ->type_name("@FILE");
+    sub->add_option("--server", ufrag.server, "The server: NODE or REGION.NODE")->type_name("ID")->required();
+    sub->add_option("--count", ufrag.count, "How many lines")
+        ->check(CLI::Range(1u, 10'000'000u))
+        ->capture_default_str();
+    sub->add_option("--ttl", ufrag.ttl_s, "Seconds that each is good for, at least")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(1u, unsigned{sluice::engine::relay::kUfragTtlMax}))
+        ->capture_default_str();
+    sub->footer(kUfragExamples);
+    sub->callback([this] { status = sluice::make_ufrags(ufrag); });
+  }
+
+  void add_turn(CLI::App& group) {
+    auto* sub = group.add_subcommand("turn", "Print time-limited TURN credentials");
+    sub->add_option("--turn-secret", turn.turn_secret, "File with the secret that the daemon was given")
+        ->type_name("@FILE")
+        ->required();
+    sub->add_option("--user", turn.user, "Whom they are for")->type_name("NAME")->required();
+    sub->add_option("--ttl", turn.ttl_s, "Seconds until they expire")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(1u, 31'536'000u))
+        ->capture_default_str();
+    sub->footer(kTurnExamples);
+    sub->callback([this] { status = sluice::make_turn_login(turn); });
   }
 
   void add_clients() {
