@@ -17,7 +17,7 @@ using Kind = crypto::GmacKeys::Kind;
 
 constexpr size_t kBatch = 64;
 constexpr size_t kFlows = 1000;
-constexpr size_t kPayload = 172;
+constexpr size_t kVoice = 172;
 
 constexpr uint32_t kServerId = 100;
 
@@ -106,7 +106,7 @@ void frame_and_seal(benchmark::State& state) {
   Rig rig(static_cast<size_t>(state.range(0)), kind_of(state));
   double datagrams = 0, bytes = 0;
   for (auto _ : state) {
-    rig.frame_batch({kPayload});
+    rig.frame_batch({kVoice});
     datagrams += static_cast<double>(rig.sent);
     bytes += static_cast<double>(rig.bytes);
   }
@@ -120,7 +120,7 @@ void open_and_iterate(benchmark::State& state) {
   size_t packets = 0;
   for (auto _ : state) {
     state.PauseTiming();
-    rig.frame_batch({kPayload});
+    rig.frame_batch({kVoice});
     state.ResumeTiming();
     Frame f;
     for (size_t i = 0; i < rig.sent; ++i) {

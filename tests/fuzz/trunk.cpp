@@ -37,7 +37,7 @@ struct Node {
   Trunk trunk;
 };
 
-/// A relay and a server that are up, the same for every input.
+/// A relay and a server that are up.
 struct World {
   World() {
     std::array<uint8_t, kControlBytes> d;
@@ -55,6 +55,11 @@ struct World {
   PeerIndex to_server = kNoPeer;
 };
 
+World& world() {
+  static World w;
+  return w;
+}
+
 size_t read_frames(Bytes body) {
   trunk::Reader r(body);
   size_t frames = 0, used = 0;
@@ -71,7 +76,7 @@ size_t read_frames(Bytes body) {
 }
 
 void from_the_wire(Bytes input) {
-  static World w;
+  World& w = world();
   for (Trunk* t : {&w.relay.trunk, &w.server.trunk}) {
     const auto r = t->receive(input, kRelayAt, kServerAt, seconds(1));
     require(!r.has_value());
@@ -82,7 +87,7 @@ void from_the_wire(Bytes input) {
 
 /// Packets of lengths that the input says go through a writer, a Trunk each way and a reader.
 void as_packets(Bytes input) {
-  World w;
+  World& w = world();
   static const std::vector<uint8_t> content(2048, 0x5a);
   std::vector<uint8_t> slot(2048);
   trunk::Writer writer = w.relay.trunk.writer(w.to_server);

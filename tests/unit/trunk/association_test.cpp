@@ -9,11 +9,6 @@ using namespace sluice::trunk::test;
 
 namespace {
 
-constexpr uint32_t kRelay = 7, kServer = 9;
-constexpr Micros kStart = seconds(1);
-constexpr std::array<uint8_t, 3> kPayload{1, 2, 3};
-const Frame kFrame = frame(kPayload);
-
 struct Pair {
   Node relay{{.id = kRelay, .shard = 2, .shards = 4}, address_of(1), 1};
   Node server{{.id = kServer, .shard = 3, .shards = 8, .direct = true}, address_of(2), 2};
@@ -61,7 +56,8 @@ TEST_CASE(
   CHECK(p.relay.trunk[*server].status.shards == 8);
   CHECK(p.relay.trunk[*server].status.direct);
 
-  const auto data = p.server.receive(p.relay.data(*server, {&kFrame, 1}), p.relay, kStart + millis(4));
+  const Datagram up_frames = p.relay.data(*server, {&kFrame, 1});
+  const auto data = p.server.receive(up_frames, p.relay, kStart + millis(4));
   check_frame(data, heard->peer);
   CHECK(data->change == Change::up);
   CHECK(p.server.trunk.can_send(heard->peer));

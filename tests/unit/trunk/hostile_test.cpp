@@ -12,17 +12,6 @@ using namespace sluice::trunk::test;
 
 namespace {
 
-constexpr uint32_t kRelay = 7, kServer = 9;
-constexpr Micros kStart = seconds(1);
-constexpr std::array<uint8_t, 40> kPayload{1, 2, 3};
-const Frame kFrame = frame(kPayload);
-
-struct World {
-  Node relay{{.id = kRelay}, address_of(1), 1};
-  Node server{{.id = kServer}, address_of(2), 2};
-  Link link = connect(relay, server, kServer, kStart);
-};
-
 bool is_trunk_drop(Drop d) {
   return d == Drop::trunk_malformed || d == Drop::trunk_auth || d == Drop::trunk_replayed ||
          d == Drop::trunk_stale;
@@ -52,19 +41,19 @@ void check_tampering(const Datagram& good, Receive receive) {
 }  // namespace
 
 TEST_CASE("a changed bit or length anywhere is refused: frames to the server") {
-  World w;
+  Connected w;
   check_tampering(w.relay.data(w.link.server, {&kFrame, 1}),
                   [&](const Datagram& d) { return w.server.receive(d, w.relay, kStart); });
 }
 
 TEST_CASE("a changed bit or length anywhere is refused: frames to the relay") {
-  World w;
+  Connected w;
   check_tampering(w.server.data(w.link.relay, {&kFrame, 1}),
                   [&](const Datagram& d) { return w.relay.receive(d, w.server, kStart); });
 }
 
 TEST_CASE("a changed bit or length anywhere is refused: hello, known and unknown, and welcome") {
-  World w;
+  Connected w;
   Node fresh({.id = kServer}, address_of(3), 3);
   const auto hello = next_hello(w.relay, kStart + millis(21));
   REQUIRE(hello.has_value());
@@ -86,7 +75,7 @@ TEST_CASE("nothing is accepted twice, in whatever order it comes, and all is acc
   for (uint64_t seed = 0; seed < 20; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 rng(seed);
-    World w;
+    Connected w;
     std::vector<Datagram> sent;
     std::vector<int> accepted;
     for (int step = 0; step < 1000; ++step) {
@@ -107,7 +96,7 @@ TEST_CASE("nothing is accepted twice, in whatever order it comes, and all is acc
 }
 
 TEST_CASE("a datagram sent to one server, shard or direction is nothing to another") {
-  World w;
+  Connected w;
   Node other({.id = kServer + 1}, address_of(3), 3), shard({.id = kServer, .shard = 1}, w.server.address, 4);
   connect(w.relay, other, kServer + 1, kStart);
   const Datagram up = w.relay.data(w.link.server, {&kFrame, 1});
@@ -120,7 +109,7 @@ TEST_CASE("a datagram sent to one server, shard or direction is nothing to anoth
 
 TEST_CASE(
     "a captured hello gets one welcome of its own length at another shard, and its sender no frames ever") {
-  World w;
+  Connected w;
   Node attacker({.id = 666}, address_of(66), 66);
   Node shard({.id = kServer, .shard = 1}, w.server.address, 4);
   const auto hello = next_hello(w.relay, kStart + millis(21));
@@ -138,7 +127,7 @@ TEST_CASE(
 }
 
 TEST_CASE("old hellos do not keep a dead relay in memory") {
-  World w;
+  Connected w;
   std::vector<Datagram> captured;
   for (int i = 1; i < 50; ++i) {
     const Micros t = kStart + millis(21 * i);
@@ -158,7 +147,7 @@ TEST_CASE("old hellos do not keep a dead relay in memory") {
 }
 
 TEST_CASE("random bytes after any valid beginning are refused") {
-  World w;
+  Connected w;
   std::mt19937_64 rng(1);
   const Datagram good = w.relay.data(w.link.server, {&kFrame, 1});
   for (int i = 0; i < 20'000; ++i) {

@@ -11,16 +11,8 @@ using namespace sluice::trunk::test;
 
 namespace {
 
-constexpr uint32_t kRelay = 7, kServer = 9;
-constexpr Micros kStart = seconds(1);
-constexpr std::array<uint8_t, 3> kPayload{1, 2, 3};
-const Frame kFrame = frame(kPayload);
-
 /// A relay and a server that polls of the relay keep in touch; time goes in steps of the relay's deadlines.
-struct World {
-  Node relay{{.id = kRelay}, address_of(1), 1};
-  Node server{{.id = kServer}, address_of(2), 2};
-  Link link = connect(relay, server, kServer, kStart);
+struct World : Connected {
   Micros now = kStart + micros(200);
   int hellos = 0;
 

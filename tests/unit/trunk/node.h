@@ -87,6 +87,11 @@ inline std::optional<Datagram> next_hello(Node& relay, Micros now) {
   return {};
 }
 
+constexpr uint32_t kRelay = 7, kServer = 9;
+constexpr Micros kStart = seconds(1);
+constexpr std::array<uint8_t, 40> kPayload{1, 2, 3};
+const Frame kFrame = frame(kPayload);
+
 /// Both sides of an association that is up.
 struct Link {
   PeerIndex server = kNoPeer;  ///< on the relay
@@ -114,5 +119,12 @@ inline Link connect(Node& relay, Node& server, uint32_t server_id, Micros now) {
   must(proven && proven->change == Change::up, "data refused");
   return link;
 }
+
+/// A relay's shard and a server's that know each other since kStart.
+struct Connected {
+  Node relay{{.id = kRelay}, address_of(1), 1};
+  Node server{{.id = kServer}, address_of(2), 2};
+  Link link = connect(relay, server, kServer, kStart);
+};
 
 }  // namespace sluice::trunk::test
