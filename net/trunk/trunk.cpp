@@ -18,6 +18,7 @@ Trunk::Trunk(const Config& config, Memory memory, const crypto::Primitives& cryp
   assert(gmac_.places >= gmac_places(peers_.size(), rx_.size()));
   assert(config_.shard < kMaxPeerShards && config_.shards >= 1 && config_.shards <= kMaxPeerShards);
   assert(config_.max_datagram >= kMinMaxDatagram && config_.max_single >= config_.max_datagram);
+  assert(config_.down_after > config_.hello_interval);
   std::ranges::fill(peers_, Peer{});
   std::ranges::fill(rx_, Rx{});
 }

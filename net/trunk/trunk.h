@@ -48,7 +48,7 @@ struct Config {
   uint16_t max_datagram = kDefaultMaxDatagram;
   uint16_t max_single = kDefaultMaxSingle;
   /// A server is down when no hello of the last `down_after` was answered: with 20 and 70 ms three in a row
-  /// are lost or it is dead, and that is known within 70 ms.
+  /// are lost or it is dead, and that is known within 70 ms. Longer than the interval.
   Micros hello_interval = millis(20);
   Micros down_after = millis(70);
   /// While a server is down.
