@@ -172,8 +172,13 @@ Result Server::challenge(Request& rq, uint16_t code) {
                       (rq.view.has_fingerprint() ? kFingerprintBytes : 0);
   const size_t algorithms = stun::attribute_bytes(4), words = stun::attribute_bytes(reason.size()) - 4;
   const bool stream = rq.client.is_stream();
-  if (!stream && bare > kAmplification * asked) return refuse(rq, 400);
   const bool negotiate = stream || bare + algorithms <= kAmplification * asked;
+  // A nonce without algorithms is what a bid-down attack wants: none is made where they fit into the answer
+  // to the shortest request that a client has a reason to send.
+  const size_t shortest = stun::kHeaderBytes + stun::attribute_bytes(4);
+  const bool fits =
+      stun::attribute_bytes(config_.realm.size()) <= stun::attribute_bytes(kMaxNegotiatingRealm);
+  if (!negotiate && (fits || asked < shortest || bare > kAmplification * asked)) return refuse(rq, 400);
   const bool explain = stream || bare + algorithms + words <= asked;
 
   const auto at = std::find(kRefusalCodes.begin(), kRefusalCodes.end(), code);

@@ -49,6 +49,8 @@ struct ServerSecrets {
 
 /// Longer realms leave no room for a 401 of at most three times the request; see Server.
 inline constexpr size_t kMaxRealm = 24;
+/// Longer ones no room for password algorithms in the answer to the shortest request.
+inline constexpr size_t kMaxNegotiatingRealm = 16;
 
 struct Config {
   Limits limits;
@@ -84,10 +86,11 @@ struct AllocationInfo {
 };
 
 /// No answer to a datagram from an address that has not proven itself is longer than three times the
-/// datagram: a 401 is 68 bytes and the realm, a request for an allocation at least 28. With a realm of up to
-/// 16 bytes that fits; with a longer one the shortest requests are told of no password algorithms, which RFC
-/// 5389 clients need not know; a request too short for that gets a bare 400. Reason phrases go to who has
-/// proven itself, and where they make the answer no longer than the request.
+/// datagram: a 401 is 68 bytes and the realm (padded), the shortest request for an allocation 28. With a
+/// realm of up to kMaxNegotiatingRealm bytes that fits. With a longer one the shortest requests, and whoever
+/// can cut a request short on the way, get a nonce without password algorithms (RFC 5389's MD5 and SHA-1). A
+/// request too short for either gets a bare 400. Reason phrases go to who has proven itself, and where the
+/// answer is still no longer than the request.
 class Server {
  public:
   static size_t bytes_for(const Limits& limits);
