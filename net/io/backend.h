@@ -54,6 +54,7 @@ struct IoCounters {
   uint64_t tx_bytes = 0;
   uint64_t tx_calls = 0;
   uint64_t tx_gso_segments = 0;  ///< packets that left inside a segmented send
+  uint64_t tx_frames = 0;        ///< packets that left with prebuilt headers
   uint64_t rx_no_buffers = 0;    ///< uring: multishot ended by -ENOBUFS and was re-armed
   uint64_t rx_rearmed = 0;       ///< uring: multishot ended for another reason (CQ overflow) and was re-armed
   uint64_t kernel_drops = 0;     ///< SO_RXQ_OVFL: lost before we saw them

@@ -14,6 +14,9 @@
 #include "net/io/socket.h"
 
 namespace sluice::io {
+namespace link {
+class Neighbours;
+}
 
 enum class Kind : uint8_t { automatic, uring, mmsg };
 
@@ -44,6 +47,8 @@ struct BackendOptions {
   /// What grant_relay() draws on; must outlive the backend. Null: sockets, and a range of the backend's own.
   RelayPorts* relay_ports = nullptr;
   uint32_t shard = 0;  ///< as `relay_ports` and ListenSockets count them
+  /// What can leave with prebuilt headers does, if this is given; it must outlive the backend.
+  link::Neighbours* link = nullptr;
 };
 
 inline constexpr uint32_t kMinPoolSlots = 4 * kRxBurst;

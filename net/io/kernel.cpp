@@ -29,4 +29,13 @@ unsigned drain_to_nowhere(int fd, IoCounters& counters, DropCounters& drops) {
   return static_cast<unsigned>(n);
 }
 
+std::expected<void, IoError> make_link(const BackendOptions& options, PacketPool& pool,
+                                       std::unique_ptr<link::Transmitter>& out) {
+  if (!options.link) return {};
+  auto made = link::Transmitter::make(*options.link, pool, {.frames = {.gso = options.gso}});
+  if (!made) return std::unexpected(made.error());
+  out = std::move(*made);
+  return {};
+}
+
 }  // namespace sluice::io

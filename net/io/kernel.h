@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 #include <ctime>
+#include <expected>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,6 +13,8 @@
 #include "net/base/packet.h"
 #include "net/io/backend.h"
 #include "net/io/control.h"
+#include "net/io/factory.h"
+#include "net/io/link/transmitter.h"
 #include "net/io/socket.h"
 
 namespace sluice::io {
@@ -38,5 +42,9 @@ struct RxSocket {
 /// Takes up to kDrainBurst datagrams off a socket that no slot can be had for. Returns how many.
 inline constexpr unsigned kDrainBurst = 64;
 unsigned drain_to_nowhere(int fd, IoCounters& counters, DropCounters& drops);
+
+/// What a backend of these options sends frames by; none without options.link.
+std::expected<void, IoError> make_link(const BackendOptions& options, PacketPool& pool,
+                                       std::unique_ptr<link::Transmitter>& out);
 
 }  // namespace sluice::io

@@ -13,7 +13,9 @@ ShardPorts::~ShardPorts() {
   if (ports_) ports_->release(shard_);
 }
 
-std::expected<void, IoError> ShardPorts::grant(const RelayGrant& grant, RelayPorts* shared, uint32_t shard) {
+std::expected<void, IoError> ShardPorts::grant(const RelayGrant& grant, RelayPorts* shared, uint32_t shard,
+                                               bool prebuilt_tx) {
+  prebuilt_tx_ = prebuilt_tx;
   if (granted()) return std::unexpected(IoError{"relay ports were granted already", ""});
   if (!shared) {
     auto own = RelayPorts::make(grant, {.mode = RelayMode::sockets});
@@ -38,7 +40,8 @@ RelayAbility ShardPorts::ability(uint32_t ceiling, std::string_view how) {
   const auto [lo, hi] = space_.ports();
   const auto granted = static_cast<uint32_t>(space_.addresses().size()) * (uint32_t{hi} - lo + 1);
   max_open_ = std::min(ceiling, granted);
-  RelayAbility a{.max_open = max_open_, .steered = steered_ != nullptr, .prebuilt_tx = false, .text = ""};
+  RelayAbility a{
+      .max_open = max_open_, .steered = steered_ != nullptr, .prebuilt_tx = prebuilt_tx_, .text = ""};
   a.text = fmt::format("relay ports: {}: at most {} flows on this shard", how, max_open_);
   if (!ports_->why_not().empty()) a.text += fmt::format("; not steered: {}", ports_->why_not());
   if (!ports_->advice().empty()) a.text += "; " + ports_->advice();

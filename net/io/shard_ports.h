@@ -36,8 +36,9 @@ class ShardPorts {
   ~ShardPorts();
 
   /// `shared` must outlive this and be for the same grant. Null: one of our own, with sockets, for this shard
-  /// alone.
-  std::expected<void, IoError> grant(const RelayGrant& grant, RelayPorts* shared, uint32_t shard);
+  /// alone. `prebuilt_tx` is told by ability().
+  std::expected<void, IoError> grant(const RelayGrant& grant, RelayPorts* shared, uint32_t shard,
+                                     bool prebuilt_tx = false);
   bool granted() const { return ports_ != nullptr; }
   SteeredPorts* steered() const { return steered_; }
   const PortSpace& space() const { return space_; }
@@ -77,6 +78,7 @@ class ShardPorts {
   uint32_t shard_ = 0;
   uint32_t open_ = 0;
   uint32_t max_open_ = 0;
+  bool prebuilt_tx_ = false;
 };
 
 }  // namespace sluice::io

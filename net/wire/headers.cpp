@@ -82,23 +82,30 @@ void write_ethernet(uint8_t* at, const MacAddress& to, const MacAddress& from, b
   store_be<uint16_t>(at + 12, ipv4 ? kEtherTypeIpv4 : kEtherTypeIpv6);
 }
 
-size_t write_ip_udp(uint8_t* at, const Endpoint& from, const Endpoint& to, Bytes payload,
-                    const IpFields& fields) {
+size_t write_ip_udp_unsummed(uint8_t* at, const Endpoint& from, const Endpoint& to, size_t payload_bytes,
+                             const IpFields& fields) {
   const bool ipv4 = to.is_v4();
   const size_t headers = ip_udp_header(ipv4);
-  const size_t udp_bytes = kUdpHeader + payload.size();
+  const size_t udp_bytes = kUdpHeader + payload_bytes;
   assert(from.is_v4() == ipv4 && udp_bytes + kIpv6Header <= UINT16_MAX);
   if (ipv4)
-    write_ipv4(at, from.addr, to.addr, headers + payload.size(), fields);
+    write_ipv4(at, from.addr, to.addr, headers + payload_bytes, fields);
   else
     write_ipv6(at, from.addr, to.addr, udp_bytes, fields);
   uint8_t* udp = at + headers - kUdpHeader;
   store_be<uint16_t>(udp, from.port);
   store_be<uint16_t>(udp + 2, to.port);
   store_be<uint16_t>(udp + 4, static_cast<uint16_t>(udp_bytes));
-  std::memset(udp + 6, 0, 2);
-  uint64_t sum = add_to_sum(pseudo_header(from.addr, to.addr, udp_bytes), {udp, kUdpHeader});
-  uint16_t check = finish_sum(add_to_sum(sum, payload));
+  const auto sum = static_cast<uint16_t>(~finish_sum(pseudo_header(from.addr, to.addr, udp_bytes)));
+  std::memcpy(udp + 6, &sum, sizeof sum);
+  return headers;
+}
+
+size_t write_ip_udp(uint8_t* at, const Endpoint& from, const Endpoint& to, Bytes payload,
+                    const IpFields& fields) {
+  const size_t headers = write_ip_udp_unsummed(at, from, to, payload.size(), fields);
+  uint8_t* udp = at + headers - kUdpHeader;
+  uint16_t check = finish_sum(add_to_sum(add_to_sum(0, {udp, kUdpHeader}), payload));
   if (check == 0) check = UINT16_MAX;  // RFC 768: 0 says that there is none
   std::memcpy(udp + 6, &check, sizeof check);
   return headers;

@@ -45,6 +45,12 @@ void write_ethernet(uint8_t* at, const MacAddress& to, const MacAddress& from, b
 size_t write_ip_udp(uint8_t* at, const Endpoint& from, const Endpoint& to, Bytes payload,
                     const IpFields& fields = {});
 
+/// The same for a device, or a kernel that segments, to complete: UDP's checksum field holds the sum of the
+/// pseudo-header, not complemented (virtio 1.2 §5.1.6.2, VIRTIO_NET_HDR_F_NEEDS_CSUM). `payload_bytes` may be
+/// that of a run of datagrams, up to what an IP packet holds.
+size_t write_ip_udp_unsummed(uint8_t* at, const Endpoint& from, const Endpoint& to, size_t payload_bytes,
+                             const IpFields& fields = {});
+
 /// A UDP datagram inside an IP packet.
 struct UdpDatagram {
   Endpoint from = {};

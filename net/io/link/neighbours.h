@@ -38,6 +38,8 @@ struct ShardPaths;  // paths.h
 /// bytes (RFC 8200 §5), since only the kernel hears of narrower ones.
 class Neighbours {
  public:
+  /// The error, where frames are not permitted (no CAP_NET_RAW) or routes cannot be asked for, says what to
+  /// do about it.
   static std::expected<std::unique_ptr<Neighbours>, IoError> make(const NeighbourOptions& options = {});
   ~Neighbours();
 
@@ -49,7 +51,7 @@ class Neighbours {
   NeighbourCounters counters() const;
 
   /// For Transmitter: the shard's end of the rings, lives until detach(). Any control thread.
-  ShardPaths& attach(uint32_t entries);
+  ShardPaths& attach();
   void detach(ShardPaths& paths);
 
  private:

@@ -16,6 +16,7 @@ std::expected<std::unique_ptr<Backend>, IoError> MmsgBackend::make(std::span<con
   if (!b->waker_.ok())
     return std::unexpected(IoError{std::string("no eventfd for a shard: ") + std::strerror(errno),
                                    "raise the limit of open files (ulimit -n)"});
+  if (auto ok = make_link(options, pool, b->link_); !ok) return std::unexpected(ok.error());
   return b;
 }
 
@@ -166,6 +167,7 @@ void MmsgBackend::sleep(Micros deadline) {
 }
 
 void MmsgBackend::send(TxBatch& tx, DropCounters& drops) {
+  if (link_) link_->send(tx, counters_, drops);
   if (tx.empty()) return;
   plan_.build(tx, drops);
   plan_.send_from(tx, 0, counters_, drops);
@@ -174,7 +176,8 @@ void MmsgBackend::send(TxBatch& tx, DropCounters& drops) {
 }
 
 std::expected<RelayAbility, IoError> MmsgBackend::grant_relay(const RelayGrant& grant) {
-  if (auto ok = ports_.grant(grant, relay_ports_, shard_); !ok) return std::unexpected(ok.error());
+  if (auto ok = ports_.grant(grant, relay_ports_, shard_, link_ != nullptr); !ok)
+    return std::unexpected(ok.error());
   plan_.grant(ports_);
   if (SteeredPorts* steered = ports_.steered()) {
     for (const ShardSocket& s : steered->receivers(ports_.shard())) add_socket(s);

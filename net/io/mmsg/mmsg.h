@@ -16,6 +16,7 @@
 #include "net/io/control.h"
 #include "net/io/factory.h"
 #include "net/io/kernel.h"
+#include "net/io/link/transmitter.h"
 #include "net/io/shard_ports.h"
 #include "net/io/tx_plan.h"
 #include "net/io/waker.h"
@@ -68,8 +69,9 @@ class alignas(64) MmsgBackend final : public Backend {
   TxPlan plan_;
   RelayPorts* relay_ports_;
   uint32_t shard_;
-  Fd epoll_;            // of the relay ports
-  uint32_t round_ = 2;  // of calls to read_ports()
+  Fd epoll_;                                 // of the relay ports
+  uint32_t round_ = 2;                       // of calls to read_ports()
+  std::unique_ptr<link::Transmitter> link_;  // null: sockets only
 
   // Receive side: headers [0, armed_) have a slot.
   uint32_t armed_ = 0;

@@ -50,6 +50,7 @@ std::expected<std::unique_ptr<Backend>, IoError> UringBackend::make(std::span<co
       std::bit_floor(std::clamp(options.uring_buffers, 2u, std::min(pool.capacity() / 2, 32'768u)));
   std::unique_ptr<UringBackend> b(new UringBackend(sockets, pool, options, buffers));
   if (auto ok = b->set_up(options, buffers); !ok) return std::unexpected(ok.error());
+  if (auto ok = make_link(options, pool, b->link_); !ok) return std::unexpected(ok.error());
   return b;
 }
 
@@ -278,6 +279,7 @@ void UringBackend::sleep(Micros deadline) {
 }
 
 void UringBackend::send(TxBatch& tx, DropCounters& drops) {
+  if (link_) link_->send(tx, counters_, drops);
   if (tx.empty()) return;
   if (!started_) start();
   plan_.build(tx, drops);
@@ -326,7 +328,8 @@ size_t UringBackend::submit(const TxBatch& tx, DropCounters& drops) {
 }
 
 std::expected<RelayAbility, IoError> UringBackend::grant_relay(const RelayGrant& grant) {
-  if (auto ok = ports_.grant(grant, relay_ports_, shard_); !ok) return std::unexpected(ok.error());
+  if (auto ok = ports_.grant(grant, relay_ports_, shard_, link_ != nullptr); !ok)
+    return std::unexpected(ok.error());
   plan_.grant(ports_);
   if (SteeredPorts* steered = ports_.steered()) {
     for (const ShardSocket& s : steered->receivers(ports_.shard())) sockets_.push_back({.rx = {.socket = s}});

@@ -10,6 +10,7 @@
 #include "net/io/backend.h"
 #include "net/io/factory.h"
 #include "net/io/kernel.h"
+#include "net/io/link/transmitter.h"
 #include "net/io/shard_ports.h"
 #include "net/io/tx_plan.h"
 #include "net/io/uring/port_receives.h"
@@ -79,6 +80,7 @@ class alignas(64) UringBackend final : public Backend {
   ShardPorts ports_;
   PortReceives port_receives_;
   TxPlan plan_;
+  std::unique_ptr<link::Transmitter> link_;  // null: sockets only
   IoCounters counters_;
   uint64_t woken_ = 0;
   bool listening_for_wake_ = false;

@@ -179,5 +179,20 @@ TEST_CASE("an Ethernet header has destination, source and the family's type") {
   CHECK(copy(b) == hex("020000000001 020000000002 86dd"));
 }
 
+TEST_CASE("headers left for a device to complete become the whole ones once it has summed") {
+  const std::vector<uint8_t> payload(333, 0xa5);
+  for (const Path& p : kPaths) {
+    auto whole = packet(p, payload);
+    auto b = whole;
+    const size_t n = write_ip_udp_unsummed(b.data(), p.from, p.to, payload.size());
+    CHECK(n == ip_udp_header(p.to.is_v4()));
+    // virtio 1.2 §5.1.6.2: the sum over everything from the UDP header on, the field as it is.
+    const Bytes udp = Bytes(b).subspan(n - kUdpHeader);
+    const uint16_t sum = checksum(udp);
+    std::memcpy(b.data() + n - 2, &sum, sizeof sum);
+    CHECK(b == whole);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::wire

@@ -1,0 +1,52 @@
+// Which way the kernel would send, and whether prebuilt frames may go that way. Control threads.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <set>
+
+#include "net/io/link/netlink.h"
+#include "net/io/link/path.h"
+
+namespace sluice::io::link {
+
+/// A route up to the neighbour, whose MAC address is still to be found.
+struct Way {
+  uint32_t ifindex = 0;
+  Address next_hop;
+  MacAddress source{};
+  uint16_t mtu = 0;
+  uint8_t hop_limit = 0;
+};
+
+/// RFC 8200 §5: what every link carries. Behind a router the path may be narrower than its first link, and
+/// ICMP tells that to the kernel only.
+inline constexpr uint16_t kRoutedMtu = 1280;
+
+class Resolver {
+ public:
+  static std::expected<Resolver, IoError> open();
+
+  /// The error says in words why frames cannot go there.
+  std::expected<Way, const char*> way(const Address& source, const Address& destination);
+  /// Empty: not resolved. Only in states in which the kernel itself would use it.
+  std::optional<NeighbourInfo> neighbour(uint32_t ifindex, const Address& next_hop);
+
+  /// An announcement; true if anything that way() told may rest on what it changes.
+  bool changed(const LinkInfo& link, bool removed);
+  void forget_sources() { sources_.clear(); }
+  void forget() { links_.clear(), sources_.clear(); }
+
+ private:
+  explicit Resolver(Asker asker) : asker_(std::move(asker)) {}
+  const LinkInfo* link(uint32_t ifindex);
+  bool is_ours(const Address& a);
+  uint8_t hop_limit(const LinkInfo& link, bool ipv4) const;
+
+  Asker asker_;
+  std::map<uint32_t, LinkInfo> links_;
+  std::set<Address> sources_;  // found to be this host's
+};
+
+}  // namespace sluice::io::link

@@ -1,0 +1,113 @@
+// The parts of accelerated transmit that need no network.
+#include <random>
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+
+#include "net/io/link/hops.h"
+#include "net/io/link/netlink.h"
+#include "net/io/link/path_cache.h"
+#include "tests/unit/io/rig.h"
+
+namespace sluice::io::link {
+namespace {
+
+Address nth(uint32_t i) { return Address::v4(0x0a00'0000u + i); }
+
+TEST_CASE("a neighbour's word holds its MAC address, its marks and its tag") {
+  const HopState s{.mac = {1, 2, 3, 0xfe, 0xff, 6}, .usable = true, .validate = true, .tag = kHopTagMask};
+  const HopState t = unpack(pack(s));
+  CHECK(t.mac == s.mac);
+  CHECK(t.usable);
+  CHECK(t.validate);
+  CHECK(t.tag == s.tag);
+  CHECK_FALSE(unpack(pack(s) & ~kHopValidate).validate);
+  CHECK(unpack(pack(s) & ~kHopValidate).usable);
+  CHECK_FALSE(unpack(0).usable);
+}
+
+TEST_CASE("a path in use keeps its place; one idle for two epochs gives it up") {
+  PathCache cache(PathCache::kWays, 1);  // one place
+  const Address me = nth(0);
+  const uint32_t set = cache.set_of(me, nth(1));
+  PathEntry* a = cache.place(me, nth(1), set, 10);
+  PathEntry* b = cache.place(me, nth(2), set, 10);
+  REQUIRE(a);
+  REQUIRE(b);
+  CHECK(a != b);
+  CHECK_FALSE(cache.place(me, nth(3), set, 10));
+  CHECK_FALSE(cache.place(me, nth(3), set, 11));
+  a->used = 11;
+  CHECK(cache.place(me, nth(3), set, 12) == b);
+  CHECK(cache.find(me, nth(1)) == a);
+  CHECK_FALSE(cache.find(me, nth(2)));
+  CHECK(cache.find(me, nth(3)) == b);
+  CHECK(b->state == PathEntry::State::fresh);
+  // A path is a pair: the same destination from elsewhere is another one.
+  CHECK_FALSE(cache.find(nth(9), nth(1)));
+}
+
+TEST_CASE("a cache filled to a quarter has room for nearly every path") {
+  PathCache cache(4096, 0x1234'5678'9abc'def0);
+  uint32_t placed = 0;
+  for (uint32_t i = 0; i < 1024; ++i)
+    placed += cache.place(nth(0), nth(i), cache.set_of(nth(0), nth(i)), 1) != nullptr;
+  CHECK(placed > 960);
+}
+
+std::vector<uint8_t> neighbour_message(Bytes address, Bytes mac) {
+  ndmsg m{};
+  m.ndm_family = address.size() == 4 ? AF_INET : AF_INET6;
+  m.ndm_ifindex = 5;
+  m.ndm_state = NUD_STALE;
+  std::vector<uint8_t> b(sizeof m);
+  std::memcpy(b.data(), &m, sizeof m);
+  const auto add = [&](uint16_t type, Bytes v) {
+    const rtattr a{.rta_len = static_cast<uint16_t>(RTA_LENGTH(v.size())), .rta_type = type};
+    const size_t at = b.size();
+    b.resize(at + RTA_SPACE(v.size()));
+    std::memcpy(&b[at], &a, sizeof a);
+    std::copy_n(v.data(), v.size(), &b[at + sizeof a]);
+  };
+  add(NDA_DST, address);
+  add(NDA_LLADDR, mac);
+  return b;
+}
+
+TEST_CASE("a neighbour's announcement is read whole, and cut short at any byte does no harm") {
+  const MacAddress mac{2, 0, 0, 0, 0, 9};
+  const auto b = neighbour_message(Bytes(nth(7).b).subspan(12), mac);
+  const auto n = parse_neighbour(b);
+  REQUIRE(n);
+  CHECK(n->address == nth(7));
+  CHECK(n->ifindex == 5);
+  CHECK(n->mac == mac);
+  CHECK(n->usable());
+  for (size_t len = 0; len < b.size(); ++len) {
+    const std::vector<uint8_t> cut(b.begin(), b.begin() + static_cast<ptrdiff_t>(len));
+    const auto less = parse_neighbour(cut);
+    if (less) CHECK_FALSE((less->usable() && less->mac != mac));
+  }
+  auto failed = *n;
+  failed.state = NUD_FAILED;
+  CHECK_FALSE(failed.usable());
+  failed = *n;
+  failed.mac.reset();
+  CHECK_FALSE(failed.usable());
+}
+
+TEST_CASE("no bytes make a parser of announcements read past their end") {
+  std::mt19937 random(3549);
+  for (int round = 0; round < 20'000; ++round) {
+    std::vector<uint8_t> b(random() % 96);
+    for (uint8_t& x : b) x = static_cast<uint8_t>(random() % 3 ? random() % 20 : random());
+    for_each_message(b, [](uint16_t, uint32_t, Bytes body) { CHECK(body.size() <= 96 - 16); });
+    parse_route(b);
+    parse_link(b);
+    parse_neighbour(b);
+    parse_address_message(b);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::io::link
