@@ -61,6 +61,10 @@ Checked check_mode(const Options& o) {
   if (o.target.port == 0) return wrong("--to: has no port; write e.g. 127.0.0.1:3478");
   if (o.servers < 1 || o.servers > 1000)
     return wrong(fmt::format("--servers: {} is out of range; give 1 to 1000", o.servers));
+  if (o.serve.is_v4() != o.target.is_v4())
+    return wrong("--serve: is not of the address family of --to; give both as IPv4 or both as IPv6");
+  if (o.mode == Mode::turn && o.turn.user.empty() && o.turn.secret.empty())
+    return wrong("--user: give NAME:PASSWORD, or --secret @FILE");
   const uint64_t last = uint64_t{o.serve.port} + uint64_t{o.servers} * o.workers() - 1;
   if (o.serve.port == 0 || last > 65535)
     return wrong(fmt::format("--serve: ports {} to {} are wanted; begin lower", o.serve.port, last));

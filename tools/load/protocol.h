@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "tools/load/credentials.h"
 #include "tools/load/options.h"
 #include "tools/load/sessions.h"
 #include "tools/load/wire.h"
@@ -12,8 +13,9 @@ namespace sluice::load {
 /// What a Protocol works with; all of one thread.
 struct Bench {
   const Options& options;
-  uint32_t worker = 0;
-  uint32_t run = 0;  ///< random, the same in all threads
+  const Credentials& credentials;
+  uint32_t first = 0;  ///< number of this thread's first session among all
+  uint32_t run = 0;    ///< random, the same in all threads
   Wire& wire;
   Sessions& sessions;
   TxQueue& control;  ///< for everything but media

@@ -55,10 +55,15 @@ class Run {
 
   std::expected<void, std::string> start() {
     const auto run = static_cast<uint32_t>(std::random_device{}());
+    auto credentials = make_credentials(o_, capacity_);
+    if (!credentials) return std::unexpected(credentials.error());
+    credentials_ = std::move(*credentials);
     began_ = now_ns();
+    uint32_t first = 0;
     for (uint32_t i = 0; i < o_.workers(); ++i) {
-      workers_.push_back(
-          std::make_unique<Worker>(WorkerOptions{&o_, i, run, part(capacity_, i), began_, -1}));
+      workers_.push_back(std::make_unique<Worker>(
+          WorkerOptions{&o_, &credentials_, i, run, first, part(capacity_, i), began_, -1}));
+      first += part(capacity_, i);
       auto started = workers_.back()->start();
       if (!started) return std::unexpected(started.error());
       if (i == 0) result_.wire = *started;
@@ -197,6 +202,7 @@ class Run {
 
   const Options& o_;
   uint32_t capacity_;
+  Credentials credentials_;
   bool tty_;
   Nanos began_ = 0, last_line_ = 0;
   Live last_;

@@ -8,7 +8,9 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "tools/load/relay_protocol.h"
 #include "tools/load/socket_wire.h"
+#include "tools/load/turn_protocol.h"
 #include "tools/load/udp_protocol.h"
 
 namespace sluice::load {
@@ -25,7 +27,18 @@ Nanos cpu_now() {
   return t.tv_sec * kSecond + t.tv_nsec;
 }
 
-std::unique_ptr<Protocol> make_protocol(const Bench& bench) { return std::make_unique<UdpProtocol>(bench); }
+std::unique_ptr<Protocol> make_protocol(const Bench& bench) {
+  switch (bench.options.mode) {
+    case Mode::relay:
+      return std::make_unique<RelayProtocol>(bench);
+    case Mode::turn:
+      return std::make_unique<TurnProtocol>(bench);
+    case Mode::udp:
+    case Mode::whip:
+      break;
+  }
+  return std::make_unique<UdpProtocol>(bench);
+}
 
 bool needs_servers(const Options& o) {
   return (o.mode == Mode::udp && o.path == UdpPath::sink) || o.mode == Mode::relay || o.mode == Mode::turn;
@@ -77,7 +90,7 @@ void Worker::run() {
   if (!wire) return;
   Sessions sessions(options_.capacity);
   TxQueue control(**wire);
-  const Bench bench{o, options_.index, options_.run, **wire, sessions, control};
+  const Bench bench{o, *options_.credentials, options_.first, options_.run, **wire, sessions, control};
   const auto protocol = make_protocol(bench);
   const Traffic traffic = o.dtx ? Traffic::dtx(o.interval()) : Traffic(o.size);
   Generator generator(bench, *protocol, traffic, options_.began);

@@ -20,9 +20,11 @@ struct Live {
 };
 
 struct WorkerOptions {
-  const Options* options = nullptr;  ///< outlives the worker
+  const Options* options = nullptr;  ///< outlives the worker, and so do the credentials
+  const Credentials* credentials = nullptr;
   uint32_t index = 0;
   uint32_t run = 0;
+  uint32_t first = 0;     ///< sessions of the threads before
   uint32_t capacity = 0;  ///< sessions at most
   Nanos began = 0;
   int netns = -1;  ///< descriptor of the namespace that it works in; -1: this one

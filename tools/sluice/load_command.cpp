@@ -18,6 +18,8 @@ measured seconds and never arrived. If the generator itself was the limit (late 
 the result is marked INVALID. Every run ends by itself; Ctrl-C ends it early with what there is.
 
 Modes, each with its own --help:
+  relay      WebRTC clients through a relay that routes by ufrag, with media servers of its own behind it
+  turn       clients of any TURN server, with peers of its own
   udp        plain packets through any UDP forwarder
   forwarder  a bare forwarder to compare with
 
@@ -33,6 +35,23 @@ constexpr const char* kUdpExamples = R"(Examples:
   sluice load udp --to 127.0.0.1:5000 --path echo --search --sessions 100 --max-sessions 5000
       The largest number of sessions that an echo server carries with at most 0.1 % loss.)";
 
+constexpr const char* kRelayExamples = R"(Examples:
+  sluice load relay --to 127.0.0.1:3478 --route-key @route.txt --ice-key @ice.txt --server 7 --serve 127.0.0.1:7000
+      Against sluice run --role relay --route-key @route.txt --server 7=127.0.0.1:7000: 100 sessions with ufrags
+      that it mints itself; the media server behind the relay is its own.
+  sluice token ufrag --route-key @route.txt --ice-key @ice.txt --server 7 --count 1000 > ufrags.txt
+  sluice load relay --to 127.0.0.1:3478 --ufrags ufrags.txt --sessions 1000 --dtx --ramp 5
+      The same with ufrags out of a file.
+  sluice load relay --to 127.0.0.1:3478 --ufrags ufrags.txt --sessions 100000 --max-sessions 100000 --rate 0.1
+      Many flows, few packets.)";
+
+constexpr const char* kTurnExamples = R"(Examples:
+  sluice load turn --to 127.0.0.1:3478 --user alice:secret --serve 127.0.0.1:7000 --servers 8 --sessions 500
+      Allocations with a channel each, ChannelData both ways, 8 peers. The server has to permit peers on
+      loopback: sluice run --turn-allow-peer 127.0.0.0/8, turnserver --allow-loopback-peers.
+  sluice load turn --to 127.0.0.1:3478 --secret @turn-secret.txt --allocate-only --sessions 10000 --setup-rate 2000
+      The rate of allocations, and 10 000 of them held.)";
+
 constexpr const char* kForwarderText =
     R"(One thread, one socket, recvmmsg and sendmmsg in batches of 64, no table and no check: the least that a forwarder
 in user space does. Without --to it sends what comes from ADDR:PORT to ADDR:(PORT^1).)";
@@ -45,6 +64,8 @@ void LoadCommand::add_to(CLI::App& app, int& status, std::vector<std::string> wo
   auto* load = app.add_subcommand("load", "Generate load for Sluice and others, and measure");
   load->require_subcommand(1);
   load->footer(kLoadText);
+  add_relay(*load);
+  add_turn(*load);
   add_udp(*load);
   add_forwarder(*load);
 }
@@ -117,6 +138,51 @@ void LoadCommand::add_udp(CLI::App& load) {
   mode->callback([this] { *status_ = run(load::Mode::udp); });
 }
 
+void LoadCommand::add_relay(CLI::App& load) {
+  load::RelayOptions& o = options_.relay;
+  auto* mode = load.add_subcommand("relay", "WebRTC clients through a relay that routes by ufrag");
+  mode->add_option("--to", target_, "The relay")->type_name("ADDR:PORT")->required();
+  auto* file =
+      mode->add_option("--ufrags", o.ufrags, "Lines of `ufrag password`, as sluice token ufrag prints them");
+  file->type_name("FILE");
+  for (auto* minting :
+       {mode->add_option("--route-key", o.route_key, "File with the route key, to mint ufrags")
+            ->type_name("@FILE"),
+        mode->add_option("--ice-key", o.ice_key, "File with the ICE key")->type_name("@FILE"),
+        mode->add_option("--server", o.server, "The server they lead to")->type_name("[REGION.]NODE")})
+    minting->excludes(file);
+  mode->add_option("--consent", consent_, "Seconds between two checks of a session")
+      ->type_name("S")
+      ->check(CLI::Range(0.1, 25.0))
+      ->capture_default_str();
+  add_far_side(*mode);
+  add_flow(*mode);
+  add_common(*mode);
+  mode->footer(kRelayExamples);
+  mode->callback([this] { *status_ = run(load::Mode::relay); });
+}
+
+void LoadCommand::add_turn(CLI::App& load) {
+  load::TurnOptions& o = options_.turn;
+  auto* mode = load.add_subcommand("turn", "Clients of any TURN server (RFC 5766, RFC 8656), over UDP");
+  mode->add_option("--to", target_, "The TURN server")->type_name("ADDR:PORT")->required();
+  auto* user = mode->add_option("--user", o.user, "Long-term credentials")->type_name("NAME:PASSWORD|@FILE");
+  mode->add_option("--secret", o.secret, "File with the secret of time-limited credentials")
+      ->type_name("@FILE")
+      ->excludes(user);
+  mode->add_flag("--allocate-only", o.allocate_only, "No media: make and hold allocations");
+  mode->add_flag("--indications", o.indications, "Send and Data instead of a channel");
+  mode->add_option("--lifetime", o.lifetime, "Asked for")
+      ->type_name("S")
+      ->check(CLI::Range(10u, 3600u))
+      ->capture_default_str();
+  add_far_side(*mode);
+  add_flow(*mode);
+  add_common(*mode);
+  mode->footer(kTurnExamples);
+  mode->callback([this] { *status_ = run(load::Mode::turn); });
+}
+
 void LoadCommand::add_forwarder(CLI::App& load) {
   auto* mode = load.add_subcommand("forwarder", "A bare UDP forwarder to compare with");
   mode->add_option("--listen", forward_listen_, "Where it listens")
@@ -149,6 +215,7 @@ std::string LoadCommand::parse() {
     o.cores = std::move(*cores);
   }
   o.io = io_ == "sockets" ? load::Io::sockets : io_ == "frames" ? load::Io::frames : load::Io::automatic;
+  o.relay.consent = static_cast<load::Nanos>(consent_ * 1e9);
   o.up = direction_ != "down";
   o.down = direction_ != "up";
   o.path = path_ == "pairs"  ? load::UdpPath::pairs

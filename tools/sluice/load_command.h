@@ -21,6 +21,8 @@ class LoadCommand {
   void add_flow(CLI::App& mode);
   void add_far_side(CLI::App& mode);
   void add_udp(CLI::App& load);
+  void add_relay(CLI::App& load);
+  void add_turn(CLI::App& load);
   void add_forwarder(CLI::App& load);
   int run(load::Mode mode);
   std::string parse();
@@ -28,7 +30,7 @@ class LoadCommand {
   load::Options options_;
   std::string target_, serve_ = "127.0.0.1:7000", cores_, io_ = "auto", direction_ = "both", path_ = "sink";
   std::string forward_listen_ = "127.0.0.1:5000", forward_to_;
-  double forward_seconds_ = 60;
+  double forward_seconds_ = 60, consent_ = 4;
   int* status_ = nullptr;
 };
 

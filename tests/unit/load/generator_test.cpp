@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/load/pretend_wire.h"
+#include "tests/unit/load/rig.h"
 #include "tools/load/udp_protocol.h"
 
 using namespace sluice;
@@ -11,49 +11,15 @@ using namespace sluice::load;
 namespace {
 
 const Endpoint kForwarder{Address::v4(10, 9, 9, 9), 5000};
-constexpr Nanos kStart = 1'000'000'000'000;
-
-/// A generator before a network; time is the caller's.
-struct Rig {
-  Options options;
-  PretendWire wire;
-  Sessions sessions;
-  TxQueue control;
-  Bench bench;
-  UdpProtocol protocol;
-  Traffic traffic;
-  Generator generator;
-
-  Rig(uint32_t n, UdpPath path, PretendWire::Network network)
-      : options(make_options(path)),
-        wire(std::move(network)),
-        sessions(n),
-        control(wire),
-        bench{options, 0, 77, wire, sessions, control},
-        protocol(bench),
-        traffic(100),
-        generator(bench, protocol, traffic, kStart) {
-    generator.set_pace({.target = n,
-                        .setup_rate = 1e6,
-                        .active = n,
-                        .epoch = kStart,
-                        .begin = kStart,
-                        .end = kStart + kSecond});
-  }
+struct UdpRig : Rig<UdpProtocol> {
+  UdpRig(uint32_t n, UdpPath path, PretendWire::Network network)
+      : Rig(n, make_options(path), {}, std::move(network)) {}
   static Options make_options(UdpPath path) {
     Options o;
     o.target = kForwarder;
     o.path = path;
     return o;
   }
-  void run(Nanos until, Nanos step = 500'000) {
-    for (; now < until; now += step) {
-      wire.clock = now;
-      generator.step(now);
-    }
-  }
-  const Figures& figures() const { return generator.figures(); }
-  Nanos now = kStart - 10'000'000;
 };
 
 /// Sends everything to the port beside, a millisecond after it was meant to leave.
@@ -66,7 +32,7 @@ void to_partner(PretendWire& wire, const Datagram& d) {
 }  // namespace
 
 TEST_CASE("A second of 50 packets/s each way, all delivered, latency from the intended moment") {
-  Rig rig(10, UdpPath::pairs, to_partner);
+  UdpRig rig(10, UdpPath::pairs, to_partner);
   rig.run(kStart + 2 * kSecond);
   for (const WayFigures* w : {&rig.figures().up, &rig.figures().down}) {
     // Far sides begin half an interval later: the first 20 ms lack half of their packets.
@@ -80,7 +46,7 @@ TEST_CASE("A second of 50 packets/s each way, all delivered, latency from the in
 }
 
 TEST_CASE("A stall of the generator is no pause of the load: what is due is sent, late, and said to be") {
-  Rig rig(10, UdpPath::pairs, to_partner);
+  UdpRig rig(10, UdpPath::pairs, to_partner);
   rig.run(kStart + kSecond / 2);
   rig.now += kSecond / 4;
   rig.run(kStart + 2 * kSecond);
@@ -92,7 +58,7 @@ TEST_CASE("A stall of the generator is no pause of the load: what is due is sent
 TEST_CASE("Losses, duplicates and disorder are counted apart") {
   int n = 0;
   std::vector<Datagram> held;
-  Rig rig(1, UdpPath::pairs, [&](PretendWire& w, const Datagram& d) {
+  UdpRig rig(1, UdpPath::pairs, [&](PretendWire& w, const Datagram& d) {
     if (read_mark(d.bytes).way == Way::down) return;  // lost
     if (++n % 10 == 0) {
       held.push_back(d);
@@ -113,7 +79,7 @@ TEST_CASE("Losses, duplicates and disorder are counted apart") {
 
 TEST_CASE("The far side answers to where the first packet came from") {
   const Endpoint leg{Address::v4(10, 9, 9, 9), 40'000};
-  Rig rig(3, UdpPath::sink, [&](PretendWire& w, const Datagram& d) {
+  UdpRig rig(3, UdpPath::sink, [&](PretendWire& w, const Datagram& d) {
     const Mark m = read_mark(d.bytes);
     if (m.way == Way::up) {
       CHECK(d.to == kForwarder);
@@ -130,7 +96,7 @@ TEST_CASE("The far side answers to where the first packet came from") {
 }
 
 TEST_CASE("What is left over from another run, or is no media, is nobody's") {
-  Rig rig(1, UdpPath::echo, [](PretendWire& w, const Datagram& d) {
+  UdpRig rig(1, UdpPath::echo, [](PretendWire& w, const Datagram& d) {
     std::vector<uint8_t> old = d.bytes;
     Mark m = read_mark(old);
     m.run ^= 1;
@@ -145,7 +111,7 @@ TEST_CASE("What is left over from another run, or is no media, is nobody's") {
 }
 
 TEST_CASE("The series says in which second packets were meant to leave") {
-  Rig rig(2, UdpPath::pairs, to_partner);
+  UdpRig rig(2, UdpPath::pairs, to_partner);
   rig.run(kStart + 4 * kSecond);
   const auto& series = rig.generator.series();
   REQUIRE(series.size() >= 3);

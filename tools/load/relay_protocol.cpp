@@ -1,0 +1,104 @@
+#include "tools/load/relay_protocol.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "net/crypto/hmac.h"
+#include "net/stun/builder.h"
+
+namespace sluice::load {
+namespace {
+
+constexpr uint32_t kPriority = 0x6E7F1EFF;    // host candidate, prflx type preference (RFC 8445 §5.1.2)
+constexpr Nanos kConsentLost = 30 * kSecond;  // RFC 7675 §5.1
+
+/// The client's ufrag names its session.
+std::string client_ufrag(uint32_t s) { return fmt::format("{:08x}", s); }
+
+std::optional<uint32_t> session_of(std::string_view ufrag) {
+  uint32_t s = 0;
+  const auto [end, error] = std::from_chars(ufrag.data(), ufrag.data() + ufrag.size(), s, 16);
+  if (error != std::errc{} || end != ufrag.data() + ufrag.size()) return std::nullopt;
+  return s;
+}
+
+}  // namespace
+
+void RelayProtocol::open(uint32_t s, Nanos now) {
+  bench_.sessions[s].up_to = bench_.options.target;
+  clients_[s].check.begin();
+  send_check(s, now);
+}
+
+void RelayProtocol::send_check(uint32_t s, Nanos now) {
+  TxPacket& p = bench_.control.open(client(s), bench_.options.target);
+  stun::Builder b({p.data, kMaxPayload}, stun::Class::request, stun::Method::binding,
+                  clients_[s].check.id(bench_.run, s));
+  b.username(login(s).ufrag, client_ufrag(s));
+  b.u64(stun::Attr::ice_controlling, uint64_t{bench_.run} << 32 | s);
+  b.u32(stun::Attr::priority, kPriority);
+  b.flag(stun::Attr::use_candidate);
+  b.integrity(stun::Integrity::sha1, crypto::kPrimitives, as_bytes(login(s).password));
+  b.fingerprint();
+  p.len = static_cast<uint16_t>(b.size());
+  bench_.control.commit();
+  bench_.sessions.set_timer(s, now + clients_[s].check.transmit());
+}
+
+void RelayProtocol::on_timer(uint32_t s, Nanos now) {
+  Client& c = clients_[s];
+  if (bench_.sessions[s].state == State::ready) {
+    if (now - c.answered >= kConsentLost) return bench_.sessions.fail(s, "consent lost: no answer for 30 s");
+    if (!c.check.pending()) c.check.begin();
+    return send_check(s, now);
+  }
+  if (c.check.exhausted()) return bench_.sessions.fail(s, "no answer to its checks");
+  bench_.sessions.retransmitted();
+  send_check(s, now);
+}
+
+void RelayProtocol::on_control(RxPacket& p, Nanos now) {
+  const auto view = stun::View::parse(p.data);
+  if (!view) return;
+  if (p.local.kind() == Local::server && view->is_binding(stun::Class::request)) on_check(*view, p);
+  if (p.local.kind() == Local::client && view->is_binding(stun::Class::success)) on_answer(*view, p, now);
+}
+
+/// As the media server: RFC 8445 §7.3.
+void RelayProtocol::on_check(const stun::View& check, const RxPacket& p) {
+  const auto username = check.username();
+  if (!username) return;
+  const size_t colon = username->find(':');
+  if (colon == std::string_view::npos) return;
+  const auto s = session_of(username->substr(colon + 1));
+  if (!s || *s >= bench_.sessions.capacity() || username->substr(0, colon) != login(*s).ufrag) return;
+  const Bytes password = as_bytes(login(*s).password);
+  if (!check.integrity_ok(crypto::kPrimitives, password)) return;
+  Session& session = bench_.sessions[*s];
+  session.far = p.local;
+  session.down_to = p.remote;
+  TxPacket& out = bench_.control.open(p.local, p.remote);
+  stun::Builder b({out.data, kMaxPayload}, stun::Class::success, stun::Method::binding,
+                  check.transaction_id());
+  b.xor_address(stun::Attr::xor_mapped_address, p.remote);
+  b.integrity(stun::Integrity::sha1, crypto::kPrimitives, password);
+  b.fingerprint();
+  out.len = static_cast<uint16_t>(b.size());
+  bench_.control.commit();
+}
+
+void RelayProtocol::on_answer(const stun::View& answer, const RxPacket& p, Nanos now) {
+  const auto name = name_of(answer.transaction_id(), bench_.run);
+  if (!name || name->session != p.local.index() || p.remote != bench_.options.target) return;
+  const uint32_t s = name->session;
+  Client& c = clients_[s];
+  if (!c.check.pending() || name->serial != c.check.serial) return;
+  if (!answer.integrity_ok(crypto::kPrimitives, as_bytes(login(s).password))) return;
+  c.check.end();
+  c.answered = now;
+  bench_.sessions.ready(s, p.at);
+  bench_.sessions.set_timer(s, now + bench_.options.relay.consent);
+}
+
+}  // namespace sluice::load

@@ -1,0 +1,35 @@
+// WebRTC clients before a relay that routes by ufrag, and the media servers behind it: STUN checks with
+// integrity both ways, then packets that look like SRTP.
+#pragma once
+
+#include <vector>
+
+#include "tools/load/credentials.h"
+#include "tools/load/protocol.h"
+#include "tools/load/transactions.h"
+
+namespace sluice::load {
+
+class RelayProtocol final : public Protocol {
+ public:
+  explicit RelayProtocol(const Bench& bench) : Protocol(bench), clients_(bench.sessions.capacity()) {}
+
+  void open(uint32_t s, Nanos now) override;
+  void on_timer(uint32_t s, Nanos now) override;
+
+ private:
+  struct Client {
+    Transaction check;
+    Nanos answered = 0;
+  };
+
+  void on_control(RxPacket& p, Nanos now) override;
+  void on_check(const stun::View& check, const RxPacket& p);
+  void on_answer(const stun::View& answer, const RxPacket& p, Nanos now);
+  void send_check(uint32_t s, Nanos now);
+  const IceLogin& login(uint32_t s) const { return bench_.credentials.ice[bench_.first + s]; }
+
+  std::vector<Client> clients_;
+};
+
+}  // namespace sluice::load
