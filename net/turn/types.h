@@ -92,7 +92,7 @@ enum class Event : uint8_t {
 };
 
 struct Result {
-  Drop drop = Drop::none;  ///< if not none there is no reply and nothing happened
+  Drop drop = Drop::none;  ///< if not none there is no reply; `event` counts all the same
   Event event = Event::none;
   uint16_t reply = 0;  ///< bytes of reply in `out`, for the client
   uint32_t allocation = kNoAllocation;
