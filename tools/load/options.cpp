@@ -56,12 +56,23 @@ Checked check_cores(const Options& o) {
   return {};
 }
 
+Checked check_veth(const Options& o) {
+  const bool veth = o.veth.make || !o.veth.via.empty();
+  if (o.veth.make && !o.veth.via.empty()) return wrong("--veth: makes a pair; leave it out with --via");
+  if (veth && o.io == Io::sockets)
+    return wrong("--io: --veth and --via carry frames; leave out --io sockets");
+  if (!veth && o.io == Io::frames) return wrong("--io: frames need --veth or --via NAME");
+  if (veth && !o.target.is_v4()) return wrong("--to: frames are IPv4; give an IPv4 address");
+  if (veth && o.mode == Mode::whip) return wrong("--veth: is not for whip, which needs sockets");
+  return {};
+}
+
 Checked check_mode(const Options& o) {
   if (o.mode == Mode::whip) return {};
   if (o.target.port == 0) return wrong("--to: has no port; write e.g. 127.0.0.1:3478");
   if (o.servers < 1 || o.servers > 1000)
     return wrong(fmt::format("--servers: {} is out of range; give 1 to 1000", o.servers));
-  if (o.serve.is_v4() != o.target.is_v4())
+  if (o.io != Io::frames && o.serve.is_v4() != o.target.is_v4())
     return wrong("--serve: is not of the address family of --to; give both as IPv4 or both as IPv6");
   if (o.mode == Mode::turn && o.turn.user.empty() && o.turn.secret.empty())
     return wrong("--user: give NAME:PASSWORD, or --secret @FILE");
@@ -74,7 +85,7 @@ Checked check_mode(const Options& o) {
 }  // namespace
 
 std::expected<void, std::string> check(const Options& o) {
-  for (const auto part : {check_load, check_search, check_cores, check_mode})
+  for (const auto part : {check_load, check_search, check_cores, check_veth, check_mode})
     if (auto bad = part(o); !bad) return bad;
   if (!o.up && !o.down) return wrong("--direction: give up, down or both");
   if (!(o.max_lag_ms > 0)) return wrong("--max-lag: must be above 0 ms");

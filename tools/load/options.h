@@ -47,8 +47,9 @@ struct WhipOptions {
 };
 
 struct VethOptions {
-  bool make = false;  ///< a namespace and a pair for this run
-  std::string via;    ///< or those that `sluice load veth --name` holds
+  bool make = false;                   ///< a namespace and a pair for this run
+  std::string via;                     ///< or those that `sluice load veth --name` holds
+  std::vector<unsigned> server_cores;  ///< where the server's receive work is done
 };
 
 struct Options {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include <fmt/format.h>
@@ -58,11 +59,17 @@ class Run {
     auto credentials = make_credentials(o_, capacity_);
     if (!credentials) return std::unexpected(credentials.error());
     credentials_ = std::move(*credentials);
+    if (o_.veth.make || !o_.veth.via.empty()) {
+      auto veth =
+          o_.veth.make ? Veth::make("sluice0", o_.veth.server_cores, o_.cores) : Veth::open(o_.veth.via);
+      if (!veth) return std::unexpected(veth.error());
+      veth_.emplace(std::move(*veth));
+    }
     began_ = now_ns();
     uint32_t first = 0;
     for (uint32_t i = 0; i < o_.workers(); ++i) {
-      workers_.push_back(std::make_unique<Worker>(
-          WorkerOptions{&o_, &credentials_, i, run, first, part(capacity_, i), began_, -1}));
+      workers_.push_back(std::make_unique<Worker>(WorkerOptions{
+          &o_, &credentials_, i, run, first, part(capacity_, i), began_, veth_ ? &*veth_ : nullptr}));
       first += part(capacity_, i);
       auto started = workers_.back()->start();
       if (!started) return std::unexpected(started.error());
@@ -203,6 +210,7 @@ class Run {
   const Options& o_;
   uint32_t capacity_;
   Credentials credentials_;
+  std::optional<Veth> veth_;
   bool tty_;
   Nanos began_ = 0, last_line_ = 0;
   Live last_;

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "tools/load/frame_wire.h"
 #include "tools/load/relay_protocol.h"
 #include "tools/load/socket_wire.h"
 #include "tools/load/turn_protocol.h"
@@ -63,6 +64,7 @@ void Worker::pin() const {
 }
 
 std::expected<std::unique_ptr<Wire>, std::string> Worker::open_wire() const {
+  if (options_.veth != nullptr) return open_frames();
   const Options& o = *options_.options;
   SocketWireOptions w;
   w.clients = options_.capacity;
@@ -75,6 +77,21 @@ std::expected<std::unique_ptr<Wire>, std::string> Worker::open_wire() const {
       w.servers.push_back(
           {o.serve.addr, static_cast<uint16_t>(o.serve.port + options_.index * o.servers + j)});
   return SocketWire::open(w);
+}
+
+std::expected<std::unique_ptr<Wire>, std::string> Worker::open_frames() const {
+  if (::setns(options_.veth->netns(), CLONE_NEWNET) != 0)
+    return std::unexpected(fmt::format("setns: {}; it needs root", std::strerror(errno)));
+  const Options& o = *options_.options;
+  FrameWireOptions w;
+  w.interface = options_.veth->interface();
+  w.source = Veth::kOurMac;
+  w.destination = Veth::kServerMac;
+  w.clients = AddressPlan::of(kClientNet, options_.index);
+  const Address address = Address::v4(AddressPlan::of(kServerNet, options_.index).base + 1);
+  for (uint32_t j = 0; j < o.servers; ++j)
+    w.servers.push_back({address, static_cast<uint16_t>(o.serve.port + j)});
+  return FrameWire::open(w);
 }
 
 void Worker::run() {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tools/load/generator.h"
+#include "tools/load/veth.h"
 
 namespace sluice::load {
 
@@ -27,7 +28,7 @@ struct WorkerOptions {
   uint32_t first = 0;     ///< sessions of the threads before
   uint32_t capacity = 0;  ///< sessions at most
   Nanos began = 0;
-  int netns = -1;  ///< descriptor of the namespace that it works in; -1: this one
+  const Veth* veth = nullptr;  ///< works in its namespace, by frames; nullptr: here, by sockets
 };
 
 class Worker {
@@ -54,6 +55,7 @@ class Worker {
   void run();
   void pin() const;
   std::expected<std::unique_ptr<Wire>, std::string> open_wire() const;
+  std::expected<std::unique_ptr<Wire>, std::string> open_frames() const;
   void loop(Wire& wire, const Sessions& sessions, Generator& generator);
   void serve_orders(Generator& g, Wire& wire, const Sessions& sessions);
   void cross(bool inside, Wire& wire);

@@ -21,6 +21,8 @@ Modes, each with its own --help:
   relay      WebRTC clients through a relay that routes by ufrag, with media servers of its own behind it
   turn       clients of any TURN server, with peers of its own
   udp        plain packets through any UDP forwarder
+  veth       holds a namespace and a veth pair, so that --via writes frames by AF_PACKET and one core outruns
+             what it measures
   forwarder  a bare forwarder to compare with
 
 Exit status: 0 measured, whatever the loss; 1 could not; 2 wrong usage; 3 measured, but the result is not valid.)";
@@ -52,6 +54,13 @@ constexpr const char* kTurnExamples = R"(Examples:
   sluice load turn --to 127.0.0.1:3478 --secret @turn-secret.txt --allocate-only --sessions 10000 --setup-rate 2000
       The rate of allocations, and 10 000 of them held.)";
 
+constexpr const char* kVethExamples = R"(Example, a server on core 0 and the generator on core 1:
+  sluice load veth --name sl --server-cores 0 --cores 1 &
+  sluice load forwarder --listen 198.18.0.1:5000 --cores 0 &
+  sluice load udp --via sl --to 198.18.0.1:5000 --path pairs --cores 1 --spin --sessions 1000
+Clients are 198.18.0.0/16, far sides 198.19.0.1:7000 and the ports behind it, the server has 198.18.0.1 to .4.
+Everything is removed at the end, also by Ctrl-C; after a kill -9 the next one of that name removes it.)";
+
 constexpr const char* kForwarderText =
     R"(One thread, one socket, recvmmsg and sendmmsg in batches of 64, no table and no check: the least that a forwarder
 in user space does. Without --to it sends what comes from ADDR:PORT to ADDR:(PORT^1).)";
@@ -68,6 +77,7 @@ void LoadCommand::add_to(CLI::App& app, int& status, std::vector<std::string> wo
   add_turn(*load);
   add_udp(*load);
   add_forwarder(*load);
+  add_veth(*load);
 }
 
 void LoadCommand::add_common(CLI::App& mode) {
@@ -84,6 +94,11 @@ void LoadCommand::add_common(CLI::App& mode) {
       "LIST");
   add("--io", io_, "frames: AF_PACKET, with --veth or --via", "auto|sockets|frames")
       ->check(CLI::IsMember({"auto", "sockets", "frames"}));
+  mode.add_flag("--veth", o.veth.make, "Root: a namespace and a veth pair for this run, frames by AF_PACKET")
+      ->group("Run");
+  add("--via", o.veth.via, "The pair that sluice load veth --name NAME holds", "NAME");
+  add("--server-cores", server_cores_, "With --veth: cores that do the receive work of the server's end",
+      "LIST");
   add("--max-lag", o.max_lag_ms, "Invalid if 1 % of the packets leave later than so many milliseconds", "MS");
   mode.add_flag("--spin", o.spin, "Never sleep: exact to microseconds, a whole core")->group("Run");
   add("--json", o.json, "Write the result there; tools/load/README.md describes it", "FILE");
@@ -196,6 +211,26 @@ void LoadCommand::add_forwarder(CLI::App& load) {
       [this] { *status_ = load::run_forwarder({forward_listen_, forward_to_, cores_, forward_seconds_}); });
 }
 
+void LoadCommand::add_veth(CLI::App& load) {
+  auto* mode = load.add_subcommand("veth", "Hold a namespace and a veth pair for other runs (root)");
+  mode->add_option("--name", veth_.name, "Of the namespace")->type_name("NAME")->capture_default_str();
+  mode->add_option("--cores", cores_, "Cores of the generator: its end's receive work is done there")
+      ->type_name("LIST");
+  mode->add_option("--server-cores", server_cores_, "Cores of the server, likewise")->type_name("LIST");
+  mode->add_option("--seconds", veth_.seconds, "Ends by itself")->type_name("S")->capture_default_str();
+  mode->footer(kVethExamples);
+  mode->callback([this] {
+    if (const std::string bad = parse(); !bad.empty()) {
+      fmt::print(stderr, "sluice load veth: {}\n", bad);
+      *status_ = 2;
+      return;
+    }
+    veth_.our_cores = options_.cores;
+    veth_.server_cores = options_.veth.server_cores;
+    *status_ = load::run_veth(veth_);
+  });
+}
+
 /// Texts to values; what is wrong with them, or nothing.
 std::string LoadCommand::parse() {
   const auto endpoint = [](std::string_view flag, const std::string& text, Endpoint& out) -> std::string {
@@ -213,6 +248,11 @@ std::string LoadCommand::parse() {
     auto cores = load::parse_cores(cores_);
     if (!cores) return cores.error();
     o.cores = std::move(*cores);
+  }
+  if (!server_cores_.empty()) {
+    auto cores = load::parse_cores(server_cores_);
+    if (!cores) return "--server-cores: write e.g. 0 or 0,2-3";
+    o.veth.server_cores = std::move(*cores);
   }
   o.io = io_ == "sockets" ? load::Io::sockets : io_ == "frames" ? load::Io::frames : load::Io::automatic;
   o.relay.consent = static_cast<load::Nanos>(consent_ * 1e9);

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/load/options.h"
+#include "tools/load/veth.h"
 
 namespace sluice {
 
@@ -24,11 +25,14 @@ class LoadCommand {
   void add_relay(CLI::App& load);
   void add_turn(CLI::App& load);
   void add_forwarder(CLI::App& load);
+  void add_veth(CLI::App& load);
   int run(load::Mode mode);
   std::string parse();
 
   load::Options options_;
-  std::string target_, serve_ = "127.0.0.1:7000", cores_, io_ = "auto", direction_ = "both", path_ = "sink";
+  load::VethCommand veth_;
+  std::string server_cores_, target_, serve_ = "127.0.0.1:7000", cores_, io_ = "auto", direction_ = "both",
+                                      path_ = "sink";
   std::string forward_listen_ = "127.0.0.1:5000", forward_to_;
   double forward_seconds_ = 60, consent_ = 4;
   int* status_ = nullptr;

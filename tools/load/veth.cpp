@@ -1,0 +1,173 @@
+#include "tools/load/veth.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/load/address_plan.h"
+#include "tools/load/wire.h"
+
+extern char** environ;
+
+namespace sluice::load {
+namespace {
+
+constexpr const char* kServerMacText = "02:53:4c:00:00:01";
+constexpr const char* kOurMacText = "02:53:4c:00:00:02";
+/// What the server's end believes to be its router: not our own address, so that our end's IP stack throws
+/// the frames away at once, after AF_PACKET has seen them.
+constexpr const char* kRouterMacText = "02:53:4c:00:00:03";
+constexpr const char* kRouter = "198.18.255.254";
+
+volatile std::sig_atomic_t g_stop = 0;
+void on_signal(int) { g_stop = 1; }
+
+/// Runs `ip` with these words; false if it failed (it has said why, unless `quiet`).
+bool ip(const std::string& words, bool quiet = false) {
+  std::vector<std::string> parts{"ip"};
+  for (size_t at = 0; at < words.size();) {
+    const size_t end = std::min(words.find(' ', at), words.size());
+    parts.push_back(words.substr(at, end - at));
+    at = end + 1;
+  }
+  std::vector<char*> argv;
+  for (std::string& part : parts) argv.push_back(part.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  if (quiet) ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  const int error = ::posix_spawnp(&child, "ip", &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  int status = 1;
+  while (error == 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return error == 0 && status == 0;
+}
+
+bool valid_name(const std::string& name) {
+  return !name.empty() && name.size() <= 12 &&
+         std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+}
+
+/// Receive packet steering: the softirq work of what arrives at `interface` is done on these cores.
+void steer(const std::string& interface, const std::vector<unsigned>& cores) {
+  uint32_t mask = 0;
+  for (const unsigned c : cores)
+    if (c < 32) mask |= 1U << c;
+  std::ofstream file(fmt::format("/sys/class/net/{}/queues/rx-0/rps_cpus", interface));
+  file << fmt::format("{:x}", mask) << std::flush;
+  if (!file)
+    fmt::print(stderr, "sluice load: cannot steer {}: its packets are processed on the sender's core\n",
+               interface);
+}
+
+void remove(const std::string& name) {
+  ip("link del " + name + "-s", true);
+  ip("netns del " + name, true);
+}
+
+std::expected<io::Fd, std::string> open_netns(const std::string& name) {
+  io::Fd fd(::open(("/run/netns/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd)
+    return std::unexpected(
+        fmt::format("--via: there is no namespace {}; hold one with sluice load veth --name {}", name, name));
+  return fd;
+}
+
+}  // namespace
+
+Address Veth::server_address(uint32_t k) { return Address::v4(kClientNet + 1 + k); }
+
+std::expected<Veth, std::string> Veth::make(const std::string& name,
+                                            const std::vector<unsigned>& server_cores,
+                                            const std::vector<unsigned>& our_cores) {
+  if (!valid_name(name))
+    return std::unexpected(fmt::format("--name: '{}' is no name; use 1 to 12 of a-z 0-9", name));
+  if (::geteuid() != 0)
+    return std::unexpected(
+        std::string("--veth: making a namespace needs root; use sockets (--io sockets) instead"));
+  remove(name);
+  const std::string s = name + "-s";
+  const std::string g = name + "-g";
+  const auto all = [&name](const std::vector<std::string>& steps) -> std::expected<void, std::string> {
+    for (const auto& step : steps)
+      if (!ip(step)) {
+        remove(name);
+        return std::unexpected("--veth: ip " + step + " failed");
+      }
+    return {};
+  };
+  if (auto made =
+          all({"netns add " + name, fmt::format("link add {} address {} type veth peer name {} address {}", s,
+                                                kServerMacText, g, kOurMacText)});
+      !made)
+    return std::unexpected(made.error());
+  // Before it moves: in the namespace there is no /sys of it.
+  if (!server_cores.empty()) steer(s, server_cores);
+  if (!our_cores.empty()) steer(g, our_cores);
+  std::vector<std::string> steps{fmt::format("link set {} netns {}", g, name),
+                                 fmt::format("-n {} link set {} up", name, g),
+                                 fmt::format("link set {} up", s)};
+  for (uint32_t k = 0; k < kServerAddresses; ++k) {
+    EndpointText text;
+    steps.push_back(fmt::format("addr add {}/32 dev {}", format(server_address(k), text), s));
+  }
+  steps.push_back(fmt::format("neigh replace {} lladdr {} dev {} nud permanent", kRouter, kRouterMacText, s));
+  steps.push_back(fmt::format("route add {} dev {}", kRouter, s));
+  steps.push_back(fmt::format("route add 198.18.0.0/15 via {} dev {} src 198.18.0.1", kRouter, s));
+  if (auto made = all(steps); !made) return std::unexpected(made.error());
+  auto netns = open_netns(name);
+  if (!netns) return std::unexpected(netns.error());
+  return Veth(name, std::move(*netns), true);
+}
+
+std::expected<Veth, std::string> Veth::open(const std::string& name) {
+  auto netns = open_netns(name);
+  if (!netns) return std::unexpected(netns.error());
+  return Veth(name, std::move(*netns), false);
+}
+
+Veth::~Veth() {
+  // A moved-from one has no namespace.
+  if (owned_ && netns_) remove(name_);
+}
+
+std::string Veth::explain() const {
+  return fmt::format(
+      "server's end {}-s: 198.18.0.1 to 198.18.0.{}, in this namespace\n"
+      "clients 198.18.0.0/16, far sides 198.19.0.1:7000 and the ports behind (198.19.16.1, .32.1 ... of "
+      "further\n"
+      "cores), in namespace {}\n"
+      "start the server on 198.18.0.1, then e.g.: sluice load udp --via {} --to 198.18.0.1:5000\n",
+      name_, kServerAddresses, name_, name_);
+}
+
+int run_veth(const VethCommand& c) {
+  g_stop = 0;
+  for (const int s : {SIGINT, SIGTERM, SIGHUP}) std::signal(s, on_signal);
+  auto veth = Veth::make(c.name, c.server_cores, c.our_cores);
+  if (!veth) {
+    fmt::print(stderr, "sluice load veth: {}\n", veth.error());
+    return valid_name(c.name) ? 1 : 2;
+  }
+  fmt::print("{}ready veth={}\n", veth->explain(), c.name);
+  std::fflush(stdout);
+  for (const Nanos end = now_ns() + static_cast<Nanos>(c.seconds * 1e9); g_stop == 0 && now_ns() < end;)
+    ::poll(nullptr, 0, 100);
+  return 0;
+}
+
+}  // namespace sluice::load
