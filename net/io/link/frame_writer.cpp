@@ -31,16 +31,18 @@ constexpr uint8_t kGsoUdp = 5;  // VIRTIO_NET_HDR_GSO_UDP_L4
 /// The frame's headers with the virtio header in front, which only segmenting sockets are given.
 struct alignas(16) Headers {
   static constexpr size_t kFrame = 16;
-  static constexpr size_t kVnet = kFrame - sizeof(VnetHeader);
+  static_assert(kFrame >= sizeof(VnetHeader));
   std::array<uint8_t, 80> b;
 };
 static_assert(Headers::kFrame + wire::kFrameHeaderMax <= sizeof(Headers));
+static_assert(sizeof(VnetHeader) + wire::kFrameHeaderMax <= FrameWriter::kRoom);
 
 /// One frame, or a run that the kernel makes frames of.
 struct Message {
   uint16_t interface = 0;
   uint16_t count = 0;
   uint16_t iov = 0;  ///< the headers', then one per datagram
+  bool has_room = false;
   uint16_t tag = 0;  ///< index of the first datagram's
   uint32_t bytes = 0;
 };
@@ -165,7 +167,7 @@ int FrameWriter::Impl::interface_for(uint32_t ifindex) {
 }
 
 bool FrameWriter::push(const Path& path, const Endpoint& local, const Endpoint& remote, Bytes payload,
-                       uint32_t tag) {
+                       uint32_t tag, bool has_room) {
   Impl& w = *impl_;
   if (w.datagrams == kCapacity) return false;
   if (w.joins(path, local, remote, payload.size())) {
@@ -180,6 +182,7 @@ bool FrameWriter::push(const Path& path, const Endpoint& local, const Endpoint& 
     w.message[w.messages++] = {.interface = static_cast<uint16_t>(interface),
                                .count = 1,
                                .iov = static_cast<uint16_t>(w.iovs++),
+                               .has_room = has_room,
                                .tag = static_cast<uint16_t>(w.datagrams),
                                .bytes = static_cast<uint32_t>(payload.size())};
     w.interfaces[static_cast<size_t>(interface)].used = true;
@@ -192,28 +195,31 @@ bool FrameWriter::push(const Path& path, const Endpoint& local, const Endpoint& 
   return true;
 }
 
-/// Writes the headers of the last message, which then grows no more.
+/// Writes the headers of the last message, which then grows no more: in front of a single payload that has
+/// room there, else apart from what they head. The virtio header goes before the frame's in either case.
 void FrameWriter::Impl::finish(Message& m, Headers& h) {
   const bool ipv4 = remote.is_v4();
-  uint8_t* frame = h.b.data() + Headers::kFrame;
+  const size_t size = wire::kEthernetHeader + wire::ip_udp_header(ipv4);
+  const Bytes first = payload(m);
+  m.has_room = m.has_room && m.count == 1;
+  uint8_t* frame = m.has_room ? const_cast<uint8_t*>(first.data()) - size : h.b.data() + Headers::kFrame;
   wire::write_ethernet(frame, path.destination, path.source, ipv4);
   uint8_t* ip = frame + wire::kEthernetHeader;
   const wire::IpFields fields{.hop_limit = path.hop_limit};
   VnetHeader vnet{};
   if (m.count == 1) {
-    wire::write_ip_udp(ip, local, remote, payload(m), fields);
+    wire::write_ip_udp(ip, local, remote, first, fields);
   } else {
     wire::write_ip_udp_unsummed(ip, local, remote, m.bytes, fields);
-    const size_t udp = wire::kEthernetHeader + wire::ip_udp_header(ipv4) - wire::kUdpHeader;
     vnet = {.flags = kNeedsCsum,
             .gso_type = kGsoUdp,
-            .hdr_len = static_cast<uint16_t>(udp + wire::kUdpHeader),
-            .gso_size = static_cast<uint16_t>(payload(m).size()),
-            .csum_start = static_cast<uint16_t>(udp),
+            .hdr_len = static_cast<uint16_t>(size),
+            .gso_size = static_cast<uint16_t>(first.size()),
+            .csum_start = static_cast<uint16_t>(size - wire::kUdpHeader),
             .csum_offset = 6};
   }
-  std::memcpy(h.b.data() + Headers::kVnet, &vnet, sizeof vnet);
-  iov[m.iov] = {.iov_base = frame, .iov_len = wire::kEthernetHeader + wire::ip_udp_header(ipv4)};
+  std::memcpy(frame - sizeof vnet, &vnet, sizeof vnet);
+  iov[m.iov] = {.iov_base = frame, .iov_len = size + (m.has_room ? first.size() : 0)};
 }
 
 Flushed FrameWriter::flush() {
@@ -235,12 +241,12 @@ uint32_t FrameWriter::Impl::gather(size_t interface) {
     const Message& m = message[k];
     if (m.interface != interface) continue;
     if (vnet) {
-      iov[m.iov].iov_base = headers[k].b.data() + Headers::kVnet;
+      iov[m.iov].iov_base = static_cast<uint8_t*>(iov[m.iov].iov_base) - sizeof(VnetHeader);
       iov[m.iov].iov_len += sizeof(VnetHeader);
     }
     header[n] = {};
     header[n].msg_hdr.msg_iov = &iov[m.iov];
-    header[n].msg_hdr.msg_iovlen = m.count + size_t{1};
+    header[n].msg_hdr.msg_iovlen = m.has_room ? 1 : m.count + size_t{1};
     order[n++] = static_cast<uint16_t>(k);
   }
   return n;

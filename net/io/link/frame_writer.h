@@ -51,10 +51,15 @@ class FrameWriter {
     return wire::ip_udp_header(ipv4) + payload_bytes <= path.mtu;
   }
 
+  /// Bytes in front of a payload that a frame's headers take at most.
+  static constexpr size_t kRoom = 80;
+
   /// Queues a datagram. `local` and `remote` are of one family, both specified; the caller has asked fits().
-  /// `payload` is read by flush(). `tag` names the datagram in refused(). False: kCapacity datagrams are
-  /// queued, or this would be one interface too many, or the interface is gone.
-  bool push(const Path& path, const Endpoint& local, const Endpoint& remote, Bytes payload, uint32_t tag = 0);
+  /// `payload` is read by flush(). With `has_room` the kRoom bytes in front of it may be written to, which
+  /// saves the kernel a piece to gather. `tag` names the datagram in refused(). False: kCapacity datagrams
+  /// are queued, or this would be one interface too many, or the interface is gone.
+  bool push(const Path& path, const Endpoint& local, const Endpoint& remote, Bytes payload, uint32_t tag = 0,
+            bool has_room = false);
   uint32_t queued() const;
 
   /// Hands all queued datagrams to the kernel, in order per interface and by one call for each (more if the

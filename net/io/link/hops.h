@@ -35,7 +35,8 @@ constexpr HopState unpack(uint64_t w) {
   return s;
 }
 
-inline constexpr uint32_t kHops = 4096;
+/// Neighbours at once. The kernel itself keeps 1 024 of each family unless told otherwise (gc_thresh3).
+inline constexpr uint32_t kHops = 1u << 14;
 
 /// Read by every shard at each batch, written when the network changes.
 struct HopTable {

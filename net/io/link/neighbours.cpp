@@ -34,6 +34,8 @@ Address last_of(const RouteInfo& r) {
 
 /// Beyond so many addresses everything is asked for anew, which forgets those that nobody sends to.
 constexpr size_t kDestinationsMax = 1u << 20;
+/// Epochs between two times that every neighbour is forgotten for want of room.
+constexpr uint32_t kForgetEvery = 12;
 
 }  // namespace
 
@@ -59,7 +61,7 @@ struct Neighbours::Impl {
   bool concerns(const RouteInfo& route) const;
   bool serve();
   PathAnswer answer(const PathQuery& query);
-  Hop hop_for(uint32_t ifindex, const Address& next_hop);
+  const Hop* hop_for(uint32_t ifindex, const Address& next_hop);
   void set(Hop& hop, const std::optional<NeighbourInfo>& info);
   void invalidate();
   void forget_hops();
@@ -70,6 +72,7 @@ struct Neighbours::Impl {
   Resolver resolver;
   std::map<std::pair<uint32_t, Address>, Hop> hops_by_address;
   uint16_t tag = 0;
+  uint32_t forgotten_in = 0;       // epoch
   std::set<Address> destinations;  // asked for in this generation
   std::set<Address> sources;
   Micros next_tick;
@@ -242,23 +245,31 @@ PathAnswer Neighbours::Impl::answer(const PathQuery& query) {
   sources.insert(query.source);
   const auto way = resolver.way(query.source, query.destination);
   if (!way) return a;
-  const Hop hop = hop_for(way->ifindex, way->next_hop);
+  const Hop* hop = hop_for(way->ifindex, way->next_hop);
+  if (!hop) return a;
   a.suited = true;
   a.ifindex = way->ifindex;
   a.source_mac = way->source;
-  a.hop = hop.index;
+  a.hop = hop->index;
   a.hop_tag = tag;
   a.mtu = way->mtu;
   a.hop_limit = way->hop_limit;
   return a;
 }
 
-Neighbours::Impl::Hop Neighbours::Impl::hop_for(uint32_t ifindex, const Address& next_hop) {
-  if (hops_by_address.size() == kHops && !hops_by_address.contains({ifindex, next_hop})) forget_hops();
+/// nullptr: there is no room for another one.
+const Neighbours::Impl::Hop* Neighbours::Impl::hop_for(uint32_t ifindex, const Address& next_hop) {
+  if (hops_by_address.size() == kHops && !hops_by_address.contains({ifindex, next_hop})) {
+    // All are asked for anew, but not so often that nobody is ever known.
+    const uint32_t epoch = hops.epoch.load(std::memory_order_relaxed);
+    if (epoch - forgotten_in < kForgetEvery) return nullptr;
+    forgotten_in = epoch;
+    forget_hops();
+  }
   const auto index = static_cast<uint16_t>(hops_by_address.size());
   const auto [at, added] = hops_by_address.try_emplace({ifindex, next_hop}, Hop{.index = index});
   if (added) set(at->second, resolver.neighbour(ifindex, next_hop));
-  return at->second;
+  return &at->second;
 }
 
 void Neighbours::Impl::set(Hop& hop, const std::optional<NeighbourInfo>& info) {

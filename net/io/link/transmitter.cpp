@@ -131,7 +131,10 @@ bool Transmitter::Impl::plan(const Packet& p, uint32_t index) {
                   .hop_limit = e->hop_limit};
   if (!FrameWriter::fits(path, p.remote.is_v4(), p.len)) return by_socket(*e, counters.too_long);
   if (hop.validate && take_validation(*e, word)) return by_socket(*e, counters.revalidated);
-  if (!writer.push(path, p.local, p.remote, pool.payload(p), index)) return by_socket(*e, counters.refused);
+  // Nobody else reads a slot with one holder, so what is in front of the payload is free.
+  const bool has_room = p.offset >= FrameWriter::kRoom && pool.refs(p.slot) == 1;
+  if (!writer.push(path, p.local, p.remote, pool.payload(p), index, has_room))
+    return by_socket(*e, counters.refused);
   return true;
 }
 

@@ -26,7 +26,7 @@ struct TransmitOptions {
 /// `frames` are left to the sockets.
 struct LinkCounters {
   uint64_t frames = 0;        ///< packets that left as frames
-  uint64_t not_suited = 0;    ///< no source address, multicast, loopback, tunnel, no route, interface down
+  uint64_t not_suited = 0;    ///< no source, multicast, loopback, tunnel, no route, interface down
   uint64_t unknown = 0;       ///< the path is being asked for, or its place is taken
   uint64_t no_neighbour = 0;  ///< the neighbour is not resolved
   uint64_t too_long = 0;      ///< does not fit the path's MTU

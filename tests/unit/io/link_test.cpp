@@ -177,6 +177,21 @@ TEST_CASE("what leaves by frames and by sockets keeps its order, and every slot 
   }
 }
 
+TEST_CASE("what stands in front of a payload is left alone while somebody else holds its slot") {
+  if (!permitted()) return;
+  Scene scene;
+  auto& [hosts, sender, from, remote] = scene;
+  sender.compose("shared", from, remote.here());
+  const SlotIndex slot = sender.tx[0].slot;
+  const MutBytes before = MutBytes(sender.own.pool.slot_bytes(slot), kSlotBytes).first(kHeadroom);
+  std::ranges::fill(before, uint8_t{0x5a});
+  sender.own.pool.share(slot);
+  CHECK(sender.send() == 1);
+  CHECK(std::ranges::all_of(before, [](uint8_t b) { return b == 0x5a; }));
+  CHECK(remote.receive().bytes == "shared");
+  sender.own.pool.drop(slot);
+}
+
 TEST_CASE("a batch costs one system call and one per interface") {
   if (!permitted()) return;
   TwoHosts hosts;
