@@ -32,7 +32,9 @@ void on_sender_report(Core& c, uint32_t session, const rtcp::SenderReport& sr) {
     RxTrack& t = c.rx_track(session, k);
     if (!t.used || t.codec == 0 || t.ssrc != sr.sender) continue;
     t.stats.on_sender_report(sr.info.ntp, c.now);
-    if (c.hot[session].role == Role::publish) forward_sr(c, session, k, t.ssrc, ours, sr.info.rtp);
+    if (c.hot[session].role != Role::publish || c.now - t.sr_forwarded < RxTrack::kSrInterval) continue;
+    t.sr_forwarded = c.now;
+    forward_sr(c, session, k, t.ssrc, ours, sr.info.rtp);
   }
 }
 

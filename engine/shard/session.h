@@ -72,10 +72,13 @@ struct alignas(64) RxTrack {
   rtp::RateMeter rate;
   rtp::LevelMeter level;
   Micros last_rtp;
+  Micros sr_forwarded{INT64_MIN / 2};
   bool key_frame_wanted = false;  ///< asked for by a player, not yet of the client
   Micros key_frame_asked{INT64_MIN / 2};
   uint64_t plis = 0;
 
+  /// Between two sender reports passed on to all players: RFC 3550 §6.2 asks for seconds.
+  static constexpr Micros kSrInterval = millis(200);
   /// Players that join together share one key frame.
   static constexpr Micros kKeyFrameInterval = millis(500);
   /// When the client is to be asked for a key frame; kNever if nobody wants one.

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "net/rtcp/builder.h"
 #include "net/rtcp/feedback.h"
 #include "net/rtp/header.h"
 #include "tests/support/shards.h"
@@ -112,6 +113,35 @@ TEST_CASE("a publisher that was replaced is not heard at another shard any more"
   s.step(2);
   CHECK(s.heard(player) == std::vector<std::string>{"next 1", "next 2"});
   CHECK(s.core(2).drops[Drop::rtp_not_publishing] == 1);
+}
+
+TEST_CASE("a flood of sender reports reaches other shards at a bounded rate, per track") {
+  Shards s(2);
+  Client publisher = s.connect(Role::publish, 0);
+  Client player = s.connect(Role::play, 1);
+  s.tell_room(0, publisher.key(), 0, 0b10);
+  s.step(2);
+  s.say(publisher, 0, 1);
+  s.say(publisher, 0, 1, kVp8Pt);
+  s.step(2);
+  const auto reports_after = [&](Micros pause) {
+    s.advance(pause);
+    std::array<uint8_t, 1400> buffer;
+    rtcp::Builder b(buffer);
+    rtp::SenderInfo info;
+    info.ntp = {uint64_t{1} << 40};
+    for (int i = 0; i < 20; ++i)
+      for (const uint8_t pt : {kOpusPt, kVp8Pt})
+        b.sender_report({1000 + publisher.key().index * 256 + pt}, info, {});
+    s.send_rtcp(publisher, 0, b.written());
+    s.shard(0).run_once();
+    const uint32_t pushed = s.core(0).ports.to_peer[1]->size_approx();
+    s.step();
+    return pushed;
+  };
+  CHECK(reports_after(seconds(1)) == 2);
+  CHECK(reports_after(millis(199)) == 0);
+  CHECK(reports_after(millis(1)) == 2);
 }
 
 TEST_CASE("players that ask for key frames without end do not fill the ring to the publisher's shard") {
