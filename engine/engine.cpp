@@ -100,8 +100,11 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
 }
 
 void Engine::set_bells(slow::Wake control, slow::Wake worker) {
-  ShardBells bells{control, worker, {}};
-  for (const auto& shard : shards_) bells.peers.push_back(shard->waker());
+  ShardBells bells{control, worker, {}, {}};
+  for (const auto& shard : shards_) {
+    bells.peers.push_back(shard->waker());
+    bells.lenders.push_back(shard->lender_waker());
+  }
   for (const auto& shard : shards_) shard->set_bells(bells);
 }
 

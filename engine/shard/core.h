@@ -115,6 +115,12 @@ class Core {
   }
   /// Lends the packet's slot to another shard; false, and dropped, when its ring is full.
   bool lend(ShardId to, const PeerMessage& m);
+  /// What is lent is wanted home at once.
+  bool short_of_slots() const {
+    return slots_lent > 0 && pool.free() < pool.capacity() / kLentReserve + kRxBurst;
+  }
+  /// Slots on their way home are worth a lender's wake-up, whatever its pool says.
+  static bool many(const SpscRing<SlotIndex>& home) { return home.size_approx() >= home.capacity() / 4; }
   /// Bytes of a slot that another shard has lent; to be read only, until the slot is sent home.
   Bytes lent_payload(uint32_t lender, const Packet& p) const {
     return {peer_slots[lender] + size_t{p.slot} * kSlotBytes + p.offset, p.len};
@@ -122,6 +128,8 @@ class Core {
 
   HashSeed random_seed();
   void protect_queued();
+  /// Part of the pool below which a lender does not wait for its slots; less than histories leave free.
+  static constexpr uint32_t kLentReserve = 8;
 
   // Identity
   const ShardId id;
@@ -132,6 +140,7 @@ class Core {
   uint64_t control_bell_due = 0;   ///< notices pushed since the bell was rung
   uint64_t handshakes_pushed = 0;  ///< messages pushed since the worker was woken
   uint64_t peers_to_wake = 0;      ///< bit per shard
+  uint64_t lenders_to_wake = 0;    ///< bit per shard whose slots were sent home
 
   // Seams
   Directory& directory;

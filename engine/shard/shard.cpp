@@ -47,7 +47,7 @@ void Shard::set_backend(std::unique_ptr<io::Backend> backend) {
 
 void Shard::run_once() {
   core_.now = backend_->receive(rx_, wait_until(), core_.drops);
-  asleep_.store(false, std::memory_order_relaxed);
+  sleep_.store(Sleep::none, std::memory_order_relaxed);
   ++core_.loops;
   process(rx_, false);
   take_peers();
@@ -63,7 +63,7 @@ void Shard::run_once() {
 
 Micros Shard::wait_until() {
   if (busy_poll_) return io::kPoll;
-  asleep_.store(true, std::memory_order_relaxed);
+  sleep_.store(core_.short_of_slots() ? Sleep::short_of_slots : Sleep::sound, std::memory_order_relaxed);
   // Pairs with the fence in wake(): either we see what was pushed, or the pusher sees that we sleep.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return due();
@@ -80,12 +80,25 @@ bool Shard::inbox_waits() const {
   const ShardPorts& p = core_.ports;
   if (p.commands->size_approx() > 0 || p.from_handshake->size_approx() > 0) return true;
   const auto waits = [](const auto* ring) { return ring->size_approx() > 0; };
-  return std::ranges::any_of(p.from_peer, waits) || std::ranges::any_of(p.home_from_peer, waits);
+  return std::ranges::any_of(p.from_peer, waits) || home_waits();
+}
+
+/// A few slots may stay on their way home while there are plenty here: whatever ends the wait takes them.
+bool Shard::home_waits() const {
+  const bool any = core_.short_of_slots();
+  return std::ranges::any_of(core_.ports.home_from_peer, [&](const SpscRing<SlotIndex>* home) {
+    return any ? home->size_approx() > 0 : Core::many(*home);
+  });
 }
 
 void Shard::wake() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (asleep_.load(std::memory_order_relaxed)) backend_->wake();
+  if (sleep_.load(std::memory_order_relaxed) != Sleep::none) backend_->wake();
+}
+
+void Shard::wake_lender() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (sleep_.load(std::memory_order_relaxed) == Sleep::short_of_slots) backend_->wake();
 }
 
 void Shard::publish_soon() {
@@ -160,7 +173,7 @@ void Shard::take_peers() {
         std::copy(from.begin(), from.end(), core_.pool.slot_bytes(slot) + kHeadroom);
       }
       core_.ports.home_to_peer[other]->try_push(m.packet.slot);
-      core_.peers_to_wake |= uint64_t{1} << other;
+      core_.lenders_to_wake |= uint64_t{1} << other;
       if (slot == kNoSlot) return;
       if (m.kind == PeerMessage::Kind::room_rtp) {
         on_room_message(core_, m, &p);
@@ -213,7 +226,10 @@ void Shard::ring_bells() {
   for (uint64_t left = core_.peers_to_wake; left != 0; left &= left - 1)
     if (const auto i = static_cast<size_t>(std::countr_zero(left)); i < bells_.peers.size())
       bells_.peers[i]();
-  core_.control_bell_due = core_.handshakes_pushed = core_.peers_to_wake = 0;
+  for (uint64_t left = core_.lenders_to_wake; left != 0; left &= left - 1)
+    if (const auto i = static_cast<size_t>(std::countr_zero(left)); i < bells_.lenders.size())
+      Core::many(*core_.ports.home_to_peer[i]) ? bells_.peers[i]() : bells_.lenders[i]();
+  core_.control_bell_due = core_.handshakes_pushed = core_.peers_to_wake = core_.lenders_to_wake = 0;
 }
 
 void Shard::publish() {

@@ -13,7 +13,8 @@ namespace sluice::engine {
 struct ShardBells {
   slow::Wake control;
   slow::Wake worker;
-  std::vector<slow::Wake> peers;  ///< index: shard
+  std::vector<slow::Wake> peers;    ///< index: shard
+  std::vector<slow::Wake> lenders;  ///< index: shard; some of its slots came home
 };
 
 class Shard {
@@ -35,10 +36,15 @@ class Shard {
   /// Any thread, after pushing to one of this shard's rings: ends its wait. A system call only while it
   /// sleeps.
   void wake();
+  /// Any thread, after sending some of this shard's slots home: as wake(), if it waits for them.
+  void wake_lender();
   /// Any thread: ends the wait that is under way, or the next one, though no ring has anything.
   void interrupt() { backend_->wake(); }
   slow::Wake waker() {
     return {[](void* s) { static_cast<Shard*>(s)->wake(); }, this};
+  }
+  slow::Wake lender_waker() {
+    return {[](void* s) { static_cast<Shard*>(s)->wake_lender(); }, this};
   }
 
   /// Any thread.
@@ -52,6 +58,7 @@ class Shard {
 
  private:
   struct Sorted;
+  enum class Sleep : uint8_t { none, sound, short_of_slots };
   /// `lent`: by another shard, which has had its guess at whose the packets are.
   void process(RxBatch& batch, bool lent);
   void resolve(RxBatch& batch, bool lent, Sorted& out);
@@ -64,6 +71,7 @@ class Shard {
   void publish();
   Micros wait_until();
   bool inbox_waits() const;
+  bool home_waits() const;
 
   Core core_;
   std::unique_ptr<io::Backend> backend_;
@@ -73,7 +81,7 @@ class Shard {
   Micros publish_at_;
   bool busy_poll_ = false;
   SeqLocked<ShardReport> report_;
-  alignas(64) std::atomic<bool> asleep_{false};
+  alignas(64) std::atomic<Sleep> sleep_{Sleep::none};
 };
 
 }  // namespace sluice::engine

@@ -65,7 +65,10 @@ class World {
     for (uint32_t s = 0; s < kShards; ++s) shards_.backend(s).keeps = false;
     for (uint32_t s = 0; s < kShards; ++s) {
       engine::ShardBells bells;
-      for (uint32_t other = 0; other < kShards; ++other) bells.peers.push_back(shards_.shard(other).waker());
+      for (uint32_t other = 0; other < kShards; ++other) {
+        bells.peers.push_back(shards_.shard(other).waker());
+        bells.lenders.push_back(shards_.shard(other).lender_waker());
+      }
       shards_.shard(s).set_bells(std::move(bells));
     }
     for (uint32_t room = 0; room < kShards; ++room) {

@@ -1,5 +1,7 @@
 #include "tests/support/shards.h"
 
+#include <utility>
+
 #include "net/crypto/hmac.h"
 #include "net/rtp/header.h"
 #include "net/stun/builder.h"
@@ -51,7 +53,8 @@ srtp::MasterKey master(uint8_t byte) {
 
 }  // namespace
 
-Micros MemoryBackend::receive(RxBatch& rx, Micros, DropCounters& drops) {
+Micros MemoryBackend::receive(RxBatch& rx, Micros until, DropCounters& drops) {
+  if (const auto f = until > now ? std::exchange(asleep, {}) : std::function<void()>{}) f();
   for (; received_ < waiting.size() && !rx.full(); ++received_) {
     const Datagram& d = waiting[received_];
     Packet p;

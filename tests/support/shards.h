@@ -29,7 +29,7 @@ class alignas(64) MemoryBackend final : public io::Backend {
 
   Micros receive(RxBatch& rx, Micros, DropCounters&) override;
   void send(TxBatch& tx, DropCounters&) override;
-  void wake() override {}
+  void wake() override { ++wakes; }
   uint32_t slots_held() const override { return 0; }
   std::expected<io::RelayAbility, io::IoError> grant_relay(const io::RelayGrant&) override {
     return io::RelayAbility{.max_open = UINT32_MAX, .steered = true, .prebuilt_tx = false, .text = ""};
@@ -46,6 +46,9 @@ class alignas(64) MemoryBackend final : public io::Backend {
   std::deque<Datagram> waiting;
   std::vector<Datagram> sent;
   uint64_t sent_count = 0;
+  uint64_t wakes = 0;
+  /// Called once while the shard sleeps.
+  std::function<void()> asleep;
   bool keeps = true;
   Micros now = seconds(1);
 

@@ -32,6 +32,80 @@ TEST_CASE("a shard lends no more slots than their way home holds") {
   CHECK(s.core(1).pool.in_flight() == 0);
 }
 
+namespace {
+
+/// Two shards with bells; packets lent by the first while it is awake, given back by the second while the
+/// first sleeps.
+struct Lender {
+  explicit Lender(engine::LinkSizes sizes = {}) : s(2, sizes) {
+    for (uint32_t i : {0u, 1u}) {
+      engine::ShardBells bells;
+      for (uint32_t other : {0u, 1u}) {
+        bells.peers.push_back(s.shard(other).waker());
+        bells.lenders.push_back(s.shard(other).lender_waker());
+      }
+      s.shard(i).set_bells(std::move(bells));
+    }
+    s.step();
+  }
+  void lend(uint32_t n) {
+    for (uint32_t i = 0; i < n; ++i) {
+      engine::PeerMessage m;
+      m.packet.slot = core.take_slot();
+      m.packet.offset = kHeadroom;
+      m.packet.len = 1;
+      REQUIRE(core.lend(ShardId{1}, m));
+    }
+  }
+  /// How often the lender is woken while it sleeps and the borrower runs.
+  uint64_t wakes_asleep() {
+    const uint64_t before = s.backend(0).wakes;
+    s.backend(0).asleep = [&] {
+      for (int i = 0; i < 4; ++i) s.shard(1).run_once();
+    };
+    s.shard(0).run_once();
+    REQUIRE_FALSE(s.backend(0).asleep);
+    return s.backend(0).wakes - before;
+  }
+  Shards s;
+  engine::Core& core = s.core(0);
+};
+
+}  // namespace
+
+TEST_CASE("a shard with slots enough is not woken for a few that come home, and has them once it wakes") {
+  Lender l;
+  l.lend(100);
+  CHECK(l.wakes_asleep() == 0);
+  CHECK(l.core.slots_lent == 0);
+  CHECK(l.core.pool.in_flight() == 0);
+}
+
+TEST_CASE("a shard is woken when many of its slots have come home") {
+  engine::LinkSizes sizes;
+  sizes.peer = 64;
+  Lender l(sizes);
+  l.lend(31);
+  CHECK(l.wakes_asleep() == 0);
+  l.lend(64);
+  CHECK(l.wakes_asleep() >= 1);
+}
+
+TEST_CASE("a shard sleeps on its lent slots only while its pool has an eighth and a batch to spare") {
+  Lender l;
+  PacketPool& pool = l.core.pool;
+  const uint32_t enough = pool.capacity() / 8 + kRxBurst;
+  std::vector<SlotIndex> held;
+  for (uint32_t left = pool.free() - 40; left > 0; left = left > 40 ? left - 40 : 0) {
+    while (pool.free() > left) held.push_back(pool.take());
+    l.lend(std::min(left, 3u));
+    const uint32_t asleep_with = pool.free();
+    CHECK((l.wakes_asleep() > 0) == (asleep_with < enough));
+    CHECK(l.core.slots_lent == 0);
+  }
+  for (const SlotIndex slot : held) pool.drop(slot);
+}
+
 TEST_CASE("a session that was claimed but could not be taken up ends when it is told to, once") {
   Shards s(1);
   const Client c = s.offer(Role::agent);
