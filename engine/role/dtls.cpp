@@ -58,7 +58,6 @@ void after_keys(Core& c, const Packet& p, uint32_t session, Bytes datagram) {
   SessionHot& h = c.hot[session];
   SessionCold& cold = c.cold[session];
   if (dtls::is_alert(datagram)) {
-    cold.alerted = true;
     apply(c, session, c.agents[session].shorten_consent(ice::kConsentAfterAlert, c.random.view(), c.now));
     return c.release(p);
   }

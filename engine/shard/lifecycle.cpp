@@ -190,7 +190,8 @@ void apply(Core& c, uint32_t session, const ice::Actions& a) {
   for (size_t i = 0; i < a.forgotten_count; ++i) forget_flow(c, session, a.forgotten[i]);
   for (size_t i = 0; i < a.challenge_count; ++i) send_challenge(c, session, a.challenges[i]);
   if (a.consent_lost)
-    return close(c, session, c.cold[session].alerted ? CloseReason::peer : CloseReason::consent);
+    return close(c, session,
+                 c.agents[session].consent_shortened() ? CloseReason::peer : CloseReason::consent);
   const ice::LiteAgent& agent = c.agents[session];
   if (const ice::PathAddress* selected = agent.selected()) h.path = *selected;
   h.path_settled = agent.settled_on(h.path);

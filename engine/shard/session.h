@@ -137,7 +137,6 @@ struct SessionCold {
   RemoteCredentials previous;  ///< of the ICE generation before the spec's
   bool dtls_started = false;
   bool keys_exported = false;
-  bool alerted = false;  ///< an alert came that could no longer be read: most likely close_notify
   uint16_t srtp_profile = 0;
   FixedText<slow::FromHandshake::kMaxLastFlight> last_flight;
   FixedText<slow::FromHandshake::kMaxCloseNotify> close_notify;

@@ -141,6 +141,8 @@ class LiteAgent {
   /// Address changes, the first selection not counted.
   uint32_t moves() const { return moves_; }
   bool consent_lost() const { return lost_; }
+  /// shorten_consent() was called, and nothing fresh has come since.
+  bool consent_shortened() const { return shortened_; }
   uint8_t generation() const { return generation_; }
 
  private:

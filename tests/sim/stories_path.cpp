@@ -139,6 +139,22 @@ TEST_CASE("a forged alert does not end a call") {
   CHECK(flows(w, h));
 }
 
+TEST_CASE("a forged alert that the client outlived has no say in why its call ends later") {
+  World w({});
+  Host& h = w.call(echo_caller());
+  Attacker mallory(w, Rng(1));
+  w.tap = [&](const Seen& s) { mallory.overhear(s); };
+  REQUIRE(connects(w, h));
+  w.run_for(seconds(2));
+  mallory.say_goodbye_for_a_client();
+  w.run_for(seconds(10));
+  h.peer.die();
+  const Micros died = w.now();
+  REQUIRE(ends(w, h, seconds(40)));
+  CHECK(h.closed == CloseReason::consent);
+  CHECK(w.now() - died >= seconds(24));
+}
+
 TEST_CASE("checks replayed from another address move no media and are not worth reflecting") {
   World w(shards(2));
   Host& h = w.call(echo_caller());
