@@ -22,17 +22,6 @@ uint64_t thread_cpu_us() {
 
 }  // namespace
 
-/// A batch by role.
-struct Shard::Sorted {
-  struct List {
-    size_t n = 0;
-    std::array<Routed, kRxBurst> item;
-    void add(Packet& p, uint32_t session) { item[n++] = {&p, session}; }
-    std::span<const Routed> view() const { return {item.data(), n}; }
-  };
-  List stun, dtls, media;
-};
-
 Shard::Shard(ShardId id, uint32_t shards, const ShardLimits& limits, Directory& directory, ShardPorts ports,
              ice::ShardKeys keys, std::unique_ptr<srtp::Cipher> cipher, crypto::Random seed, Micros now,
              int64_t unix_offset_us)
@@ -111,9 +100,38 @@ void Shard::process(RxBatch& batch, bool lent) {
   Sorted sorted;
   resolve(batch, lent, sorted);
   stun_batch(core_, sorted.stun.view());
+  if (sorted.stun.n > 0) {
+    look_again(sorted.dtls, lent);
+    look_again(sorted.media, lent);
+  }
   dtls_batch(core_, sorted.dtls.view());
   media_batch(core_, sorted.media.view());
   batch.clear();
+}
+
+/// Whose the packet is; nothing if it was handed over.
+std::optional<uint32_t> Shard::owner_of(const Packet& p, uint64_t hash, bool lent) {
+  const FlowValue* flow = core_.flows.find({p.remote, p.local}, hash);
+  // Only once: two shards may each believe that an address is the other's.
+  if (flow != nullptr && flow->kind == FlowValue::Kind::elsewhere && !lent) {
+    hand_over(core_, p, flow->key, flow->owner, false);
+    return {};
+  }
+  return flow != nullptr && core_.owns(flow->key) ? flow->key.index : Core::kNoSession;
+}
+
+/// A check of the same batch may have made the flow of what came right behind it.
+void Shard::look_again(Sorted::List& list, bool lent) {
+  size_t kept = 0;
+  for (Routed r : list.view()) {
+    if (r.session == Core::kNoSession) {
+      const auto owner = owner_of(*r.packet, core_.flows.hash({r.packet->remote, r.packet->local}), lent);
+      if (!owner) continue;
+      r.session = *owner;
+    }
+    list.item[kept++] = r;
+  }
+  list.n = kept;
 }
 
 void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
@@ -129,13 +147,9 @@ void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
   for (size_t i = 0; i < batch.size(); ++i) {
     Packet& p = batch[i];
     const auto kind = static_cast<PacketClass>(p.kind);
-    const FlowValue* flow = core_.flows.find({p.remote, p.local}, hash[i]);
-    // Only once: two shards may each believe that an address is the other's.
-    if (flow != nullptr && flow->kind == FlowValue::Kind::elsewhere && !lent) {
-      hand_over(core_, p, flow->key, flow->owner, false);
-      continue;
-    }
-    const uint32_t session = flow != nullptr && core_.owns(flow->key) ? flow->key.index : Core::kNoSession;
+    const auto owner = owner_of(p, hash[i], lent);
+    if (!owner) continue;
+    const uint32_t session = *owner;
     if (session != Core::kNoSession) __builtin_prefetch(&core_.hot[session]);
     switch (kind) {
       case PacketClass::stun:

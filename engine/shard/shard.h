@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "engine/role/role.h"
 #include "engine/shard/core.h"
@@ -57,11 +58,22 @@ class Shard {
   const Core& core() const { return core_; }
 
  private:
-  struct Sorted;
+  /// A batch by role.
+  struct Sorted {
+    struct List {
+      size_t n = 0;
+      std::array<Routed, kRxBurst> item;
+      void add(Packet& p, uint32_t session) { item[n++] = {&p, session}; }
+      std::span<const Routed> view() const { return {item.data(), n}; }
+    };
+    List stun, dtls, media;
+  };
   enum class Sleep : uint8_t { none, sound, short_of_slots };
   /// `lent`: by another shard, which has had its guess at whose the packets are.
   void process(RxBatch& batch, bool lent);
   void resolve(RxBatch& batch, bool lent, Sorted& out);
+  std::optional<uint32_t> owner_of(const Packet& p, uint64_t hash, bool lent);
+  void look_again(Sorted::List& list, bool lent);
   void publish_soon();
   void take_commands();
   void take_peers();

@@ -106,6 +106,29 @@ TEST_CASE("a shard sleeps on its lent slots only while its pool has an eighth an
   for (const SlotIndex slot : held) pool.drop(slot);
 }
 
+TEST_CASE("what comes right behind a session's first check, in the same batch, is the session's") {
+  Shards s(2);
+  const Client c = s.offer(Role::agent);
+  const std::array<uint8_t, 14> client_hello{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
+  std::array<uint8_t, 40> media{0x80, kOpusPt};
+  s.place(0, c.at, client_hello);
+  s.check(c, 0);
+  s.place(0, c.at, client_hello);
+  s.place(0, c.at, media);
+  s.step();
+  CHECK(s.core(0).cold[c.key().index].dtls_started);
+  CHECK(s.core(0).drops[Drop::unproven_address] == 0);
+  CHECK(s.core(0).drops[Drop::miss] == 0);
+  CHECK(s.core(0).drops[Drop::srtp_no_keys] == 1);
+  // At another shard, of which the client knows nothing, it follows its check.
+  s.discard_handshakes(0);
+  s.check(c, 1);
+  s.place(1, c.at, media);
+  s.step(2);
+  CHECK(s.core(1).drops[Drop::miss] == 0);
+  CHECK(s.core(0).drops[Drop::srtp_no_keys] == 2);
+}
+
 TEST_CASE("a session that was claimed but could not be taken up ends when it is told to, once") {
   Shards s(1);
   const Client c = s.offer(Role::agent);
