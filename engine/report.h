@@ -56,7 +56,8 @@ struct ShardReport {
   uint32_t pool_capacity = 0;
   uint32_t pool_free = 0;
   io::IoCounters io;
-  DropCounters drops;
+  DropCounters drops;   ///< of packets received
+  DropCounters unsent;  ///< of datagrams that were to be sent
 };
 
 }  // namespace sluice::engine

@@ -174,7 +174,7 @@ typedef struct sluice_event {
   int64_t time_us; /* CLOCK_MONOTONIC */
 } sluice_event;
 
-#define SLUICE_DROP_REASONS_MAX 64
+#define SLUICE_DROP_REASONS_MAX 96
 #define SLUICE_TRACKS_MAX 4
 
 /* One direction of one RTP stream, seen from Sluice. */
@@ -209,7 +209,9 @@ typedef struct sluice_session_stats {
   double rtt_ms;             /* from RTCP or path challenges; NaN if not known */
   uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* UDP payloads of all kinds */
   uint64_t moves;            /* address changes */
-  uint64_t drops[SLUICE_DROP_REASONS_MAX]; /* index: sluice_drop_name() */
+  /* Index: sluice_drop_name(). Packets of the client's that were not delivered, and packets for it that were not
+   * sent. */
+  uint64_t drops[SLUICE_DROP_REASONS_MAX];
   /* Setup timeline, CLOCK_MONOTONIC microseconds, 0: not yet. */
   int64_t offered_us, first_check_us, dtls_start_us, dtls_done_us, first_rtp_in_us, first_rtp_out_us;
   unsigned subscribers;      /* publishers: sessions that play the room */
@@ -227,7 +229,8 @@ typedef struct sluice_shard_stats {
   uint64_t cpu_us;                      /* of the thread, user and system */
   uint64_t sessions, flows, pool_capacity, pool_free;
   uint64_t late_allocations;            /* allocations on the shard thread after start; 0 or a defect */
-  uint64_t drops[SLUICE_DROP_REASONS_MAX];
+  uint64_t drops[SLUICE_DROP_REASONS_MAX];  /* packets received and not delivered; one counter each */
+  uint64_t unsent[SLUICE_DROP_REASONS_MAX]; /* copies, answers and reports that were to be sent and were not */
 } sluice_shard_stats;
 
 typedef struct sluice_engine_stats {

@@ -130,6 +130,7 @@ sluice_code sluice_get_shard_stats(sluice_engine* e, unsigned shard, sluice_shar
   s.pool_free = r.pool_free;
   s.late_allocations = r.late_allocations;
   std::ranges::copy(r.drops.n, s.drops);
+  std::ranges::copy(r.unsent.n, s.unsent);
   capi::hand_out(out, s);
   return SLUICE_OK;
 }

@@ -22,7 +22,7 @@ void send_plain(Core& c, uint32_t session, Bytes datagram) {
   if (!h.path_settled && !c.agents[session].is_proven(h.path)) {
     if (!c.agents[session].may_send(h.path, datagram.size()) ||
         !c.admission.admit(h.path.remote.addr, static_cast<uint32_t>(datagram.size()), c.now))
-      return c.count(Drop::rate_limited, session);
+      return c.count_unsent(Drop::rate_limited, session);
     c.agents[session].bytes_sent(h.path, datagram.size());
   }
   const SlotIndex slot = c.take_slot();

@@ -127,7 +127,7 @@ void send_copy(Core& c, uint32_t session, TxTrack& t, const SourcePacket& src, c
   const size_t header = write_header(t, src, out, {c.pool.slot_bytes(slot) + kHeadroom, kMaxDatagram});
   if (header + src.payload.size() > kMaxDatagram) {
     c.pool.drop(slot);
-    return c.count(Drop::oversize, session);
+    return c.count_unsent(Drop::oversize, session);
   }
   account(c, session, t, src, out, header, again);
   c.protect(session, slot, static_cast<uint16_t>(header), src.payload);
@@ -137,13 +137,13 @@ void send_copy(Core& c, uint32_t session, TxTrack& t, const SourcePacket& src, c
 
 void deliver(Core& c, uint32_t session, const SourcePacket& src) {
   TxTrack& t = c.tx_track(session, src.media);
-  if (!t.used || t.pt[src.codec] == 0xff) return c.count(Drop::not_negotiated, session);
+  if (!t.used || t.pt[src.codec] == 0xff) return c.count_unsent(Drop::not_negotiated, session);
   if (t.splice.source() != src.source) {
     t.splice.switch_to(src.source);
     t.stats.drop_anchor();
   }
   const auto out = t.splice.map(src.source, src.index, src.header.timestamp, c.now);
-  if (!out) return c.count(Drop::not_primary_stream, session);
+  if (!out) return c.count_unsent(Drop::not_primary_stream, session);
   send_copy(c, session, t, src, *out, false);
 }
 
@@ -200,7 +200,7 @@ void close_room(Core& c, uint32_t room_index, uint32_t gen) {
 void on_room_message(Core& c, const PeerMessage& m, const Packet* p) {
   RoomLocal* room = c.room_of(m.room, m.room_gen);
   if (room == nullptr) {
-    if (p != nullptr) c.count(Drop::session_closed);
+    if (p != nullptr) c.count_unsent(Drop::session_closed);
     return;
   }
   if (m.kind == PeerMessage::Kind::key_frame) {
@@ -210,7 +210,7 @@ void on_room_message(Core& c, const PeerMessage& m, const Packet* p) {
   if (room->publisher != m.session) {
     // Of a publisher that was replaced while this was on its way, or whose room is about to be told of it: a
     // stream that is spliced to and fro would be worse than a gap.
-    if (p != nullptr) c.count(Drop::rtp_not_publishing);
+    if (p != nullptr) c.count_unsent(Drop::rtp_not_publishing);
     return;
   }
   if (m.kind == PeerMessage::Kind::room_sr) {
@@ -222,11 +222,11 @@ void on_room_message(Core& c, const PeerMessage& m, const Packet* p) {
     });
     return;
   }
-  if (room->players.size == 0) return c.count(Drop::no_subscriber);
+  if (room->players.size == 0) return c.count_unsent(Drop::no_subscriber);
   const auto header = rtp::parse_header(c.pool.payload(*p));
-  if (!header) return c.count(Drop::rtp_malformed);
+  if (!header) return c.count_unsent(Drop::rtp_malformed);
   const auto payload = rtp::payload(*header, c.pool.payload(*p));
-  if (!payload) return c.count(Drop::rtp_malformed);
+  if (!payload) return c.count_unsent(Drop::rtp_malformed);
   SourcePacket src{.source = {m.session.packed(), header->ssrc},
                    .index = m.index,
                    .media = m.media,

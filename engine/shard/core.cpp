@@ -79,12 +79,21 @@ HashSeed Core::random_seed() {
 
 SlotIndex Core::take_slot() {
   const SlotIndex s = pool.take();
-  if (s == kNoSlot) count(Drop::pool_empty);
+  if (s == kNoSlot) count_unsent(Drop::pool_empty);
   return s;
 }
 
 void Core::count(Drop why, uint32_t session) {
   drops.add(why);
+  charge(session, why);
+}
+
+void Core::count_unsent(Drop why, uint32_t session) {
+  unsent.add(why);
+  charge(session, why);
+}
+
+void Core::charge(uint32_t session, Drop why) {
   if (session == kNoSession) return;
   ++cold[session].drops[static_cast<size_t>(why)];
   report_soon(session);
@@ -101,8 +110,13 @@ void Core::drop(const Packet& p, Drop why, uint32_t session) {
   pool.drop(p.slot);
 }
 
+void Core::drop_unsent(const Packet& p, Drop why, uint32_t session) {
+  count_unsent(why, session);
+  pool.drop(p.slot);
+}
+
 void Core::flush_tx() {
-  if (!tx.empty()) backend->send(tx, drops);
+  if (!tx.empty()) backend->send(tx, unsent);
 }
 
 void Core::transmit(const Packet& p) {
@@ -166,7 +180,7 @@ void Core::protect_queued() {
   for (size_t i = 0; i < queue.n; ++i) {
     const uint32_t session = queue.session[i];
     if (queue.job[i].result != Drop::none) {
-      drop(queue.packet[i], queue.job[i].result, session);
+      drop_unsent(queue.packet[i], queue.job[i].result, session);
       continue;
     }
     transmit_to(hot[session].path, queue.packet[i].slot, queue.job[i].out_len, session);
@@ -186,7 +200,8 @@ void Core::notice(const Notice& n) {
 bool Core::lend(ShardId to, const PeerMessage& m) {
   // No more than its way home holds, so that the borrower can always give back.
   if (lent_to[to.v] == ports.home_from_peer[to.v]->capacity() || !ports.to_peer[to.v]->try_push(m)) {
-    drop(m.packet, Drop::ring_full);
+    m.kind == PeerMessage::Kind::datagram ? drop(m.packet, Drop::ring_full)
+                                          : drop_unsent(m.packet, Drop::ring_full);
     return false;
   }
   ++slots_lent;

@@ -66,11 +66,14 @@ class Core {
   }
 
   // Packets
-  /// kNoSlot, and counted, when the pool is empty.
+  /// For a datagram of ours: kNoSlot, and counted as unsent, when the pool is empty.
   SlotIndex take_slot();
   /// The packet ends here; `session` (or kNoSession) is charged too.
   void drop(const Packet& p, Drop why, uint32_t session = kNoSession);
   void count(Drop why, uint32_t session = kNoSession);
+  /// The same for what was to be sent: it is none of the received packets.
+  void drop_unsent(const Packet& p, Drop why, uint32_t session = kNoSession);
+  void count_unsent(Drop why, uint32_t session = kNoSession);
   /// What has changed about the session shows up in its report, if not at once.
   void report_soon(uint32_t session);
   void release(const Packet& p) { pool.drop(p.slot); }
@@ -127,6 +130,7 @@ class Core {
   }
 
   HashSeed random_seed();
+  void charge(uint32_t session, Drop why);
   void protect_queued();
   /// Part of the pool below which a lender does not wait for its slots; less than histories leave free.
   static constexpr uint32_t kLentReserve = 8;
@@ -177,7 +181,8 @@ class Core {
   TxBatch tx;
   ProtectQueue queue;
   slow::ToHandshake handshake_message;  ///< 2 KiB that need not be on the stack
-  DropCounters drops;
+  DropCounters drops;                   ///< of packets received
+  DropCounters unsent;                  ///< of datagrams that were to be sent
   uint32_t live_sessions = 0;
   uint32_t slots_in_history = 0;
   uint32_t slots_in_echo = 0;

@@ -179,7 +179,7 @@ void Shard::take_peers() {
         return on_room_message(core_, m, nullptr);
       Packet p = m.packet;
       // Copied and sent home at once: the lender's pool never waits for what is done with the packet here.
-      const SlotIndex slot = core_.take_slot();
+      const SlotIndex slot = core_.pool.take();
       if (slot != kNoSlot) {
         const Bytes from = core_.lent_payload(other, m.packet);
         p.slot = slot;
@@ -188,8 +188,10 @@ void Shard::take_peers() {
       }
       core_.ports.home_to_peer[other]->try_push(m.packet.slot);
       core_.lenders_to_wake |= uint64_t{1} << other;
-      if (slot == kNoSlot) return;
-      if (m.kind == PeerMessage::Kind::room_rtp) {
+      const bool datagram = m.kind == PeerMessage::Kind::datagram;
+      if (slot == kNoSlot)
+        return datagram ? core_.count(Drop::pool_empty) : core_.count_unsent(Drop::pool_empty);
+      if (!datagram) {
         on_room_message(core_, m, &p);
         return core_.release_later(p);
       }
@@ -259,6 +261,7 @@ void Shard::publish() {
   r.pool_free = core_.pool.free();
   r.io = backend_->counters();
   r.drops = core_.drops;
+  r.unsent = core_.unsent;
   report_.store(r);
   publish_at_ = kNever;
 }

@@ -88,6 +88,17 @@ constexpr ShardMetric kShardMetrics[] = {
 };
 #undef SLUICE_SHARD_FIELD
 
+/// Every reason from the start, so that a rate over the first drop is right.
+MetricFamily by_reason(const Snapshot& snapshot, const char* name, const char* help,
+                       uint64_t (sluice_shard_stats::*counters)[SLUICE_DROP_REASONS_MAX]) {
+  MetricFamily f = family(name, help, MetricType::Counter);
+  for (const auto& s : snapshot.shards)
+    for (unsigned i = 1; i < SLUICE_DROP_REASONS_MAX && sluice_drop_name(i) != nullptr; ++i)
+      f.metric.push_back(metric(MetricType::Counter, static_cast<double>((s.*counters)[i]),
+                                {{"reason", sluice_drop_name(i)}, {"shard", std::to_string(s.shard)}}));
+  return f;
+}
+
 void add_shards(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
   for (const ShardMetric& m : kShardMetrics) {
     MetricFamily f = family(m.name, m.help, m.type);
@@ -95,14 +106,11 @@ void add_shards(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
       f.metric.push_back(metric(m.type, m.value(s), {{"shard", std::to_string(s.shard)}}));
     out.push_back(std::move(f));
   }
-  // Every reason from the start, so that a rate over the first drop is right.
-  MetricFamily drops =
-      family("sluice_drops_total", "Packets received and not delivered, by reason", MetricType::Counter);
-  for (const auto& s : snapshot.shards)
-    for (unsigned i = 1; i < SLUICE_DROP_REASONS_MAX && sluice_drop_name(i) != nullptr; ++i)
-      drops.metric.push_back(metric(MetricType::Counter, static_cast<double>(s.drops[i]),
-                                    {{"reason", sluice_drop_name(i)}, {"shard", std::to_string(s.shard)}}));
-  out.push_back(std::move(drops));
+  out.push_back(by_reason(snapshot, "sluice_drops_total", "Packets received and not delivered, by reason",
+                          &sluice_shard_stats::drops));
+  out.push_back(by_reason(snapshot, "sluice_unsent_total",
+                          "Copies, answers and reports that were to be sent and were not, by reason",
+                          &sluice_shard_stats::unsent));
 }
 
 void add_engine(const sluice_engine_stats& e, std::vector<MetricFamily>& out) {

@@ -1,5 +1,7 @@
 // Every packet that is received and not delivered increments exactly one of these, and no other counter of
-// loss.
+// loss; a packet for many counts as delivered once anybody is to have it. What is to be sent and is not
+// (copies for players, answers, reports) increments one of these in a second set of counters, so that packets
+// received and packets sent each add up.
 #pragma once
 
 #include <array>

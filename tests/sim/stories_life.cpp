@@ -105,13 +105,13 @@ TEST_CASE("a full ring between shards is counted, and the room plays on when it 
   REQUIRE(connects(w, talks));
   REQUIRE(connects(w, far));
   w.run_for(seconds(2));
-  CHECK(w.drops(Drop::ring_full) == 0);
+  CHECK(w.unsent(Drop::ring_full) == 0);
   // Twenty packets come at once.
   w.backend(0).stall_receive(true);
   w.run_for(millis(400));
   w.backend(0).stall_receive(false);
   w.run_for(millis(200));
-  CHECK(w.drops(Drop::ring_full) > 5);
+  CHECK(w.unsent(Drop::ring_full) > 5);
   CHECK(flows(w, far));
   CHECK(far.peer.problem() == "");
   for (Host* h : {&talks, &far}) w.hang_up(*h), h->peer.die();

@@ -31,7 +31,7 @@ TEST_CASE("a publisher is heard by players on its own and on another shard") {
     // From the first one heard on, none is missing.
     CHECK(heard(*h).size() == heard(*h).back().mark.counter - heard(*h)[0].mark.counter + 1);
   }
-  CHECK(w.drops(Drop::ring_full) == 0);
+  CHECK(w.unsent(Drop::ring_full) == 0);
 }
 
 TEST_CASE("a publisher that takes a room over continues it without a glitch") {

@@ -282,6 +282,12 @@ uint64_t World::drops(Drop d) const {
   return n;
 }
 
+uint64_t World::unsent(Drop d) const {
+  uint64_t n = 0;
+  for (size_t s = 0; s < backends_.size(); ++s) n += engine_->shard(s).core().unsent[d];
+  return n;
+}
+
 uint64_t World::all_drops() const {
   uint64_t n = 0;
   for (size_t d = 0; d < kDropCount; ++d) n += drops(static_cast<Drop>(d));

@@ -129,6 +129,7 @@ class World {
 
   // Sums over the shards.
   uint64_t drops(Drop d) const;
+  uint64_t unsent(Drop d) const;
   uint64_t all_drops() const;
   uint64_t injected() const { return injected_; }
 

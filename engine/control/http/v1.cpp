@@ -48,8 +48,8 @@ void traffic(Json& json, std::string_view key, uint64_t packets, uint64_t bytes)
   json.key(key).begin_object().member("packets", packets).member("bytes", bytes).end_object();
 }
 
-void drops(Json& json, const uint64_t (&counters)[SLUICE_DROP_REASONS_MAX]) {
-  json.key("drops").begin_object();
+void drops(Json& json, const uint64_t (&counters)[SLUICE_DROP_REASONS_MAX], std::string_view key = "drops") {
+  json.key(key).begin_object();
   for (unsigned i = 0; i < SLUICE_DROP_REASONS_MAX; ++i)
     if (const char* name = sluice_drop_name(i); name != nullptr && counters[i] > 0)
       json.member(name, counters[i]);
@@ -164,6 +164,7 @@ std::string shard_json(const sluice_shard_stats& s) {
       .member("pool_free", s.pool_free)
       .member("late_allocations", s.late_allocations);
   drops(json, s.drops);
+  drops(json, s.unsent, "unsent");
   json.end_object();
   return json.take();
 }

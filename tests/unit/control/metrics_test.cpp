@@ -58,6 +58,7 @@ Snapshot snapshot() {
   s.shards[1].shard = 1;
   s.shards[1].rx_packets = 12'345'678'901;
   s.shards[1].drops[1] = 7;
+  s.shards[1].unsent[1] = 8;
   return s;
 }
 
@@ -81,6 +82,7 @@ TEST_CASE("figures come out as they went in") {
   CHECK(t.sample.at("sluice_sessions_closed_total{reason=\"consent\"}") == 2);
   const std::string reason = sluice_drop_name(1);
   CHECK(t.sample.at("sluice_drops_total{reason=\"" + reason + "\",shard=\"1\"}") == 7);
+  CHECK(t.sample.at("sluice_unsent_total{reason=\"" + reason + "\",shard=\"1\"}") == 8);
 }
 
 TEST_CASE("every reason has a series before its first drop, and none is left out") {

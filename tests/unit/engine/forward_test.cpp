@@ -1,4 +1,5 @@
 #include <map>
+#include <numeric>
 
 #include <doctest/doctest.h>
 
@@ -85,6 +86,30 @@ TEST_CASE("a flood of NACKs draws no more than was sent") {
   CHECK(all == 102);
 }
 
+TEST_CASE("a packet that two of three players do not get was delivered, and two copies are unsent") {
+  Shards s(1);
+  Client publisher = s.connect(Role::publish, 0);
+  std::vector<Client> players;
+  for (int i = 0; i < 3; ++i) players.push_back(s.connect(Role::play, 0));
+  s.tell_room(0, publisher.key(), 0, 1);
+  s.step();
+  const auto sum = [](const DropCounters& c) { return std::accumulate(c.n.begin(), c.n.end(), uint64_t{0}); };
+  engine::Core& core = s.core(0);
+  REQUIRE(sum(core.drops) + sum(core.unsent) == 0);
+  // One slot for the packet and one for a copy.
+  std::vector<SlotIndex> held;
+  while (core.pool.free() > 2) held.push_back(core.pool.take());
+  s.say(publisher, 0, 1);
+  s.shard(0).run_once();
+  for (const SlotIndex slot : held) core.pool.drop(slot);
+  CHECK(sum(core.drops) == 0);
+  CHECK(sum(core.unsent) == 2);
+  CHECK(core.unsent[Drop::pool_empty] == 2);
+  size_t heard = 0;
+  for (Client& p : players) heard += s.heard(p).size();
+  CHECK(heard == 1);
+}
+
 TEST_CASE("a publisher that was replaced is not heard at another shard any more") {
   Shards s(3);
   Client old = s.connect(Role::publish, 0);
@@ -112,7 +137,7 @@ TEST_CASE("a publisher that was replaced is not heard at another shard any more"
   s.say(next, 1, 2, kOpusPt, "next 2");
   s.step(2);
   CHECK(s.heard(player) == std::vector<std::string>{"next 1", "next 2"});
-  CHECK(s.core(2).drops[Drop::rtp_not_publishing] == 1);
+  CHECK(s.core(2).unsent[Drop::rtp_not_publishing] == 1);
 }
 
 TEST_CASE("a flood of sender reports reaches other shards at a bounded rate, per track") {
