@@ -1,4 +1,4 @@
-"""aiortc as a peer: aiortc_peer.py publish|play|agent URL. `hangup` on stdin ends the session."""
+"""aiortc as a peer: aiortc_peer.py publish|play|agent|agent-and-channel URL. `hangup` on stdin ends the session."""
 import asyncio
 import fractions
 import sys
@@ -56,6 +56,8 @@ async def main(role, url):
         pc.addTransceiver("audio", direction="recvonly")
     else:
         pc.addTransceiver(ToneTrack(), direction="sendonly" if role == "publish" else "sendrecv")
+    if role == "agent-and-channel":
+        pc.createDataChannel("events")
     await pc.setLocalDescription(await pc.createOffer())
     loop = asyncio.get_running_loop()
     resource = await loop.run_in_executor(None, Resource, url, pc.localDescription.sdp)

@@ -34,3 +34,15 @@ for (const [name, make] of Object.entries(kStacks)) {
     await t.hears(tab, id);
   });
 }
+
+scenario('aiortc offers a data channel too, which is refused, and hears itself', async (t) => {
+  const daemon = await t.daemon();
+  const tab = t.python('aiortc_peer', ['agent-and-channel', daemon.at('/agent/echo')]);
+  await t.hears(tab, 0);
+  // aiortc's own state stays at `connecting`: it waits for a transport of the refused m-line, which has none
+  // (RFC 9143 §7.3.3: it is not in the BUNDLE group).
+  await t.until('the session is connected',
+    async () => (await daemon.sessions()).some(({ role, state }) => role === 'agent' && state === 'connected'));
+  await tab.call('hangUp');
+  await t.until('the session is gone', async () => (await daemon.sessions()).length === 0);
+});
