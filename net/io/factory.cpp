@@ -27,9 +27,10 @@ std::string_view name_of(Kind k) {
 
 Resolved resolve(Kind wanted) {
   if (wanted != Kind::automatic) return {wanted, fmt::format("io: {}, as asked for", name_of(wanted))};
-  if (const auto available = uring_available(); !available)
-    return {Kind::mmsg, fmt::format("io: mmsg, because {}", available.error().message)};
-  return {Kind::uring, "io: uring"};
+  if (kPreferred == Kind::uring)
+    if (const auto available = uring_available(); !available)
+      return {Kind::mmsg, fmt::format("io: mmsg, because {}", available.error().message)};
+  return {kPreferred, fmt::format("io: {}", name_of(kPreferred))};
 }
 
 std::expected<std::unique_ptr<Backend>, IoError> make_backend(Kind kind, std::span<const ShardSocket> sockets,

@@ -24,13 +24,22 @@ enum class Kind : uint8_t { automatic, uring, mmsg };
 std::optional<Kind> parse_kind(std::string_view s);
 std::string_view name_of(Kind k);
 
+/// What `automatic` takes where everything it needs is there. Which of the two costs less per packet depends
+/// on kernel and processor, measured so far by a few per cent either way. To measure again, on a machine with
+/// little else to do:
+///   meson setup build-bench --buildtype=release -Dbench=true && ninja -C build-bench bench/io_bench
+///   build-bench/bench/io_bench
+/// packets_per_cpu_vs_mmsg of the uring rows is what counts, of `busy` and of `paced`; above 1 speaks for
+/// uring.
+inline constexpr Kind kPreferred = Kind::uring;
+
 struct Resolved {
   Kind kind = Kind::mmsg;  ///< never automatic
   std::string reason;      ///< one line for the log; "io: mmsg, because io_uring is not permitted (...)"
 };
 
 /// What `wanted` means on this host. An explicit wish is passed through (make_backend() then fails if it
-/// cannot be had); `automatic` is uring where everything it needs is there.
+/// cannot be had); `automatic` is kPreferred if that can be had, else mmsg.
 Resolved resolve(Kind wanted);
 
 /// How io_uring runs completion work: at any entry to the kernel, or when completions are asked for. Deferred
