@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "net/io/address.h"
@@ -75,11 +76,11 @@ std::expected<Fd, IoError> make_socket(const Endpoint& e, bool ipv6, bool dual_s
   return fd;
 }
 
-std::expected<void, IoError> bind_to(int fd, const Endpoint& e, bool ipv6) {
+/// 0, or errno.
+int bind_to(int fd, const Endpoint& e, bool ipv6) {
   SocketAddress a;
   const socklen_t len = to_sockaddr(e, ipv6, 0, a);
-  if (::bind(fd, &a.sa, len) != 0) return std::unexpected(bind_error(e, errno));
-  return {};
+  return ::bind(fd, &a.sa, len) == 0 ? 0 : errno;
 }
 
 uint16_t bound_port(int fd) {
@@ -107,6 +108,7 @@ std::expected<ListenSockets, IoError> ListenSockets::open(std::span<const Endpoi
           IoError{fmt::format("UDP {} is listed twice", text(listens[i])), "list it once"});
   ListenSockets out;
   out.shards_ = options.shards;
+  out.patience_ms_ = options.bind_patience_ms;
   out.by_shard_.resize(options.shards);
   out.rcvbuf_granted_ = out.sndbuf_granted_ = UINT32_MAX;
   for (const Endpoint& e : listens)
@@ -116,6 +118,22 @@ std::expected<ListenSockets, IoError> ListenSockets::open(std::span<const Endpoi
         "receive buffers are {} KiB instead of {} KiB: raise net.core.rmem_max or grant CAP_NET_ADMIN",
         out.rcvbuf_granted_ / 2048, options.rcvbuf_bytes / 1024));
   return out;
+}
+
+std::expected<void, IoError> ListenSockets::bind_patiently(int fd, const ShardSocket& s) {
+  constexpr uint32_t kPauseMs = 20;
+  const uint32_t before = patience_ms_;
+  int error = bind_to(fd, s.bound, s.ipv6);
+  for (; error == EADDRINUSE && patience_ms_ > 0; error = bind_to(fd, s.bound, s.ipv6)) {
+    const uint32_t pause = std::min(kPauseMs, patience_ms_);
+    ::poll(nullptr, 0, static_cast<int>(pause));
+    patience_ms_ -= pause;
+  }
+  if (error != 0) return std::unexpected(bind_error(s.bound, error));
+  if (patience_ms_ != before)
+    notes_.push_back(
+        fmt::format("UDP {} was in use, and free after {} ms", text(s.bound), before - patience_ms_));
+  return {};
 }
 
 std::expected<void, IoError> ListenSockets::open_group(Endpoint e, std::span<const Endpoint> listens,
@@ -135,7 +153,7 @@ std::expected<void, IoError> ListenSockets::open_group(Endpoint e, std::span<con
     // The first member binds without SO_REUSEPORT, so that a port which another process of the same user
     // shares out is an error and not half of our traffic; then it opens the group for the others.
     if (shard > 0) set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
-    if (auto ok = bind_to(fd->get(), s.bound, s.ipv6); !ok) return ok;
+    if (auto ok = bind_patiently(fd->get(), s); !ok) return ok;
     if (shard == 0) {
       set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
       s.bound.port = bound_port(fd->get());

@@ -60,6 +60,9 @@ struct SocketOptions {
   uint32_t shards = 1;               ///< 1..kMaxSocketShards sockets per listen
   uint32_t rcvbuf_bytes = 8u << 20;  ///< asked for per socket
   uint32_t sndbuf_bytes = 4u << 20;
+  /// How long a port in use is tried again, all together: io_uring keeps the sockets of a process that was
+  /// killed for a moment.
+  uint32_t bind_patience_ms = 0;
 };
 inline constexpr uint32_t kMaxSocketShards = 256;
 inline constexpr size_t kMaxListens = 64;
@@ -90,10 +93,11 @@ class ListenSockets {
   /// bytes asked for is normal).
   uint32_t rcvbuf_granted() const { return rcvbuf_granted_; }
   uint32_t sndbuf_granted() const { return sndbuf_granted_; }
-  /// Each is worth one log line: a clamped buffer, no IPv6.
+  /// Each is worth one log line: a clamped buffer, no IPv6, a port that was waited for.
   std::span<const std::string> notes() const { return notes_; }
 
  private:
+  std::expected<void, IoError> bind_patiently(int fd, const ShardSocket& s);
   std::expected<void, IoError> open_group(Endpoint e, std::span<const Endpoint> listens,
                                           const SocketOptions& options);
 
@@ -104,6 +108,7 @@ class ListenSockets {
   uint32_t shards_ = 0;
   uint32_t rcvbuf_granted_ = 0;
   uint32_t sndbuf_granted_ = 0;
+  uint32_t patience_ms_ = 0;  ///< that is left
 };
 
 struct LocalAddress {

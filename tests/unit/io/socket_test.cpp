@@ -1,8 +1,11 @@
 
 #include <algorithm>
+#include <optional>
+#include <thread>
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "tests/unit/io/rig.h"
@@ -105,6 +108,19 @@ TEST_CASE("the same endpoint twice, a foreign address and a link-local one are e
   CHECK(!none);
   const auto shards = open({"127.0.0.1:0"}, 0);
   CHECK(!shards);
+}
+
+TEST_CASE("a port in use is tried again for as long as was asked, and no longer") {
+  auto holder = std::make_optional<Peer>("127.0.0.1:0");
+  const std::vector<Endpoint> where{holder->here()};
+  CHECK(!ListenSockets::open(where, {.bind_patience_ms = 50}));
+  std::jthread lets_go([&] {
+    ::poll(nullptr, 0, 100);
+    holder.reset();
+  });
+  const auto s = ListenSockets::open(where, {.shards = 2, .bind_patience_ms = 60'000});
+  REQUIRE(s);
+  CHECK(s->bound()[0] == where[0]);
 }
 
 TEST_CASE("after an error no socket of the attempt is left") {
