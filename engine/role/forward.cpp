@@ -169,7 +169,7 @@ void join_room(Core& c, uint32_t session) {
   }
   open_histories(c, room, h.room);
   if (!c.members.add(room.players, session)) return;
-  for (const MediaKind k : {MediaKind::audio, MediaKind::video})
+  for (const MediaKind k : kBothKinds)
     if (c.tx_track(session, k).nack) ++room.nack_players[at(k)];
   if (c.tx_track(session, MediaKind::video).used) ask_key_frame(c, room, h.room);
 }

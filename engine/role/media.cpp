@@ -21,7 +21,7 @@ struct Placed {
 
 /// Payload types are unique over the m-lines of a bundle (net/sdp/negotiate.h), so they name the track.
 Placed place(Core& c, uint32_t session, uint8_t pt) {
-  for (const MediaKind k : {MediaKind::audio, MediaKind::video}) {
+  for (const MediaKind k : kBothKinds) {
     RxTrack& t = c.rx_track(session, k);
     if (!t.used) continue;
     if (const uint8_t codec = t.codec_of(pt)) return {&t, k, codec};
@@ -142,7 +142,7 @@ void on_rtp(Core& c, uint32_t session, const Packet& p, uint64_t index) {
 bool is_newest(Core& c, uint32_t session, Bytes packet) {
   const auto header = rtp::parse_header(packet);
   if (!header) return false;
-  for (const MediaKind k : {MediaKind::audio, MediaKind::video}) {
+  for (const MediaKind k : kBothKinds) {
     const RxTrack& t = c.rx_track(session, k);
     if (!t.used || t.ssrc != header->ssrc || !t.stats.started()) continue;
     return header->seq.newer_than(SeqNo{static_cast<uint16_t>(t.stats.highest_seq())});

@@ -17,7 +17,6 @@ constexpr size_t kNackBatch = 64;
 constexpr Micros kNoSlotRetry = millis(10);
 /// A track without a packet for this long is left out of reports, and an idle session sends none.
 constexpr Micros kIdleAfter = seconds(2);
-constexpr std::array kBothKinds{MediaKind::audio, MediaKind::video};
 
 void on_blocks(Core& c, uint32_t session, const rtcp::ReportBlocks& blocks) {
   for (size_t i = 0; i < blocks.size(); ++i)

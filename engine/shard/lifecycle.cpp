@@ -100,7 +100,7 @@ void leave_room(Core& c, uint32_t session) {
   RoomLocal* room = c.room_of(h.room, h.room_gen);
   if (room == nullptr) return;
   if (h.role == Role::play && c.members.remove(room->players, session))
-    for (const MediaKind k : {MediaKind::audio, MediaKind::video})
+    for (const MediaKind k : kBothKinds)
       if (c.tx_track(session, k).nack) --room->nack_players[static_cast<size_t>(k)];
   if (room->publisher == c.key_of(session)) room->publisher = {};
 }
@@ -117,7 +117,7 @@ void drop_echo(Core& c, uint32_t session) {
 void send_bye(Core& c, uint32_t session) {
   std::array<Ssrc, kMediaKinds> sources;
   size_t n = 0;
-  for (const MediaKind k : {MediaKind::audio, MediaKind::video})
+  for (const MediaKind k : kBothKinds)
     if (const TxTrack& t = c.tx_track(session, k); t.used && t.stats.packets() > 0)
       sources[n++] = t.stats.ssrc();
   const SlotIndex slot = n > 0 ? c.take_slot() : kNoSlot;

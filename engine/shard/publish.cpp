@@ -13,46 +13,43 @@ float millis_of(Micros m) { return static_cast<float>(m.us) / 1000.0F; }
 
 float dbov(std::optional<uint8_t> level) { return level ? -static_cast<float>(*level) : NAN; }
 
-TrackReport report_of(RxTrack& t, MediaKind k, Micros now, uint64_t nacks) {
+/// What both directions have.
+template <class Track>
+TrackReport figures_of(Track& t, MediaKind k, Micros now) {
   TrackReport r;
   r.used = true;
   r.media = k;
   r.codec = t.codec;
-  r.ssrc = t.ssrc;
   r.packets = t.stats.packets();
-  r.bytes = t.stats.bytes();
   r.lost = t.stats.lost();
   r.fraction_lost = static_cast<float>(t.stats.fraction_lost()) / 256.0F;
   r.jitter_ms = millis_of(t.stats.jitter());
   r.bitrate_bps = static_cast<float>(t.rate.bits_per_second(now));
   r.audio_level_dbov = dbov(t.level.loudest(now));
-  r.nacks = nacks;
   r.plis = t.plis;
+  return r;
+}
+
+TrackReport report_of(RxTrack& t, MediaKind k, Micros now, uint64_t nacks) {
+  TrackReport r = figures_of(t, k, now);
+  r.ssrc = t.ssrc;
+  r.bytes = t.stats.bytes();
+  r.nacks = nacks;
   return r;
 }
 
 TrackReport report_of(TxTrack& t, MediaKind k, Micros now) {
-  TrackReport r;
-  r.used = true;
+  TrackReport r = figures_of(t, k, now);
   r.outbound = true;
-  r.media = k;
-  r.codec = t.codec;
   r.ssrc = t.stats.ssrc();
-  r.packets = t.stats.packets();
   r.bytes = t.stats.octets() + t.stats.packets() * rtp::kFixedHeader;
-  r.lost = t.stats.lost();
-  r.fraction_lost = static_cast<float>(t.stats.fraction_lost()) / 256.0F;
-  r.jitter_ms = millis_of(t.stats.jitter());
-  r.bitrate_bps = static_cast<float>(t.rate.bits_per_second(now));
-  r.audio_level_dbov = dbov(t.level.loudest(now));
   r.nacks = t.nacks;
   r.retransmitted = t.stats.retransmitted();
-  r.plis = t.plis;
   return r;
 }
 
 Micros best_rtt(Core& c, uint32_t session) {
-  for (const MediaKind k : {MediaKind::audio, MediaKind::video})
+  for (const MediaKind k : kBothKinds)
     if (const TxTrack& t = c.tx_track(session, k); t.used)
       if (const auto rtt = t.stats.rtt()) return *rtt;
   const Micros challenge = c.agents[session].rtt();
@@ -84,7 +81,7 @@ void publish_report(Core& c, uint32_t session, CloseReason reason) {
   r.first_rtp_out_at = cold.first_rtp_out_at;
   r.drops = cold.drops;
   size_t n = 0;
-  for (const MediaKind k : {MediaKind::audio, MediaKind::video}) {
+  for (const MediaKind k : kBothKinds) {
     RxTrack& rx = c.rx_track(session, k);
     TxTrack& tx = c.tx_track(session, k);
     const bool counts_nacks = k == MediaKind::video && rx.used;
