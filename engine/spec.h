@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "net/base/units.h"
+#include "net/crypto/secret.h"
 #include "net/rtp/extensions.h"
 
 namespace sluice::engine {
@@ -17,6 +18,7 @@ inline constexpr unsigned kMaxShards = 64;
 enum class Role : uint8_t { publish, play, agent };
 enum class MediaKind : uint8_t { audio, video };
 inline constexpr size_t kMediaKinds = 2;
+inline constexpr std::array kBothKinds{MediaKind::audio, MediaKind::video};
 
 /// A session's name inside the process: slab index and generation, as the ufrag carries them.
 struct SessionKey {
@@ -107,5 +109,11 @@ struct SessionSpec {
   FixedText<24> cname;
   std::array<TrackSpec, kMediaKinds> track;  ///< index: MediaKind
 };
+
+/// Overwrites what is secret of it.
+inline void cleanse(SessionSpec& s) {
+  crypto::cleanse({reinterpret_cast<uint8_t*>(s.remote_pwd.data.data()), s.remote_pwd.data.size()});
+  s.remote_pwd.len = 0;
+}
 
 }  // namespace sluice::engine

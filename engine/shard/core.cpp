@@ -47,21 +47,22 @@ Core::Core(ShardId id_, uint32_t shards_, const ShardLimits& limits_, Directory&
       random(seed),
       arena(bytes_for(limits_)) {
   const uint32_t n = limits.sessions;
-  pool = PacketPool(arena.take("packet slots", PacketPool::bytes_for(limits.pool_slots)), limits.pool_slots);
-  flows = FlatTable<FlowValue>(arena.take("flow table", FlatTable<FlowValue>::bytes_for(limits.flows)),
+  pool =
+      PacketPool(arena.take_hot("packet slots", PacketPool::bytes_for(limits.pool_slots)), limits.pool_slots);
+  flows = FlatTable<FlowValue>(arena.take_hot("flow table", FlatTable<FlowValue>::bytes_for(limits.flows)),
                                limits.flows, random_seed());
+  hot = arena.take_hot_zeroed<SessionHot>("sessions, hot", n);
+  inbound = arena.take_hot_zeroed<srtp::Inbound>("SRTP receive state", n);
+  outbound = arena.take_hot_zeroed<srtp::Outbound>("SRTP send state", n);
+  contexts = arena.take_hot("SRTP keys", size_t{n} * 2 * srtp::kMaxContextBytes);
+  rx = arena.take_hot_zeroed<RxTrack>("received tracks", n * kMediaKinds);
+  tx_tracks = arena.take_hot_zeroed<TxTrack>("sent tracks", n * kMediaKinds);
   admission = ice::Admission(
       arena.take_zeroed<ice::Admission::Line>("admission", ShardLimits::kAdmissionLines), random_seed(), {});
   wheel = TimerWheel(arena.take_zeroed<TimerWheel::Node>("timers", n), now);
   members = MemberLists(
       arena.take_zeroed<MemberLists::Chunk>("room members", MemberLists::chunks_for(n, limits.rooms)));
-  hot = arena.take_zeroed<SessionHot>("sessions, hot", n);
-  inbound = arena.take_zeroed<srtp::Inbound>("SRTP receive state", n);
-  outbound = arena.take_zeroed<srtp::Outbound>("SRTP send state", n);
-  contexts = arena.take("SRTP keys", size_t{n} * 2 * srtp::kMaxContextBytes);
   agents = arena.take_zeroed<ice::LiteAgent>("ICE agents", n);
-  rx = arena.take_zeroed<RxTrack>("received tracks", n * kMediaKinds);
-  tx_tracks = arena.take_zeroed<TxTrack>("sent tracks", n * kMediaKinds);
   feedback = arena.take_zeroed<Feedback>("receiver feedback", n);
   cold = arena.take_zeroed<SessionCold>("sessions, cold", n);
   echo = arena.take_zeroed<EchoLine>("echo lines", n);
@@ -70,6 +71,15 @@ Core::Core(ShardId id_, uint32_t shards_, const ShardLimits& limits_, Directory&
   history_memory =
       arena.take_zeroed<rtp::History::Entry>("retransmission histories", limits.rooms * kHistoryPerRoom);
   reports = arena.take_zeroed<SeqLocked<SessionReport>>("published reports", n);
+}
+
+Core::~Core() {
+  for (uint32_t s = 0; s < hot.size(); ++s) {
+    if (hot[s].gen == 0) continue;
+    inbound[s].close(*cipher);
+    outbound[s].close(*cipher);
+    crypto::cleanse({reinterpret_cast<uint8_t*>(&cold[s]), sizeof(SessionCold)});
+  }
 }
 
 HashSeed Core::random_seed() {

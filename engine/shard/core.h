@@ -54,6 +54,8 @@ class Core {
   Core(ShardId id, uint32_t shards, const ShardLimits& limits, Directory& directory, ShardPorts ports,
        ice::ShardKeys keys, std::unique_ptr<srtp::Cipher> cipher, crypto::Random seed, Micros now,
        int64_t unix_offset_us);
+  /// Keys and passwords of the sessions that are left go.
+  ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 

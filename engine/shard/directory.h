@@ -16,6 +16,13 @@ class Directory {
  public:
   explicit Directory(uint32_t capacity) : capacity_(capacity), entries_(new Entry[capacity]) {}
 
+  ~Directory() {
+    for (uint32_t i = 0; i < capacity_; ++i)
+      if (gen_of(entries_[i].owner.load(std::memory_order_relaxed)) != 0) entries_[i].spec.store({});
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
   uint32_t capacity() const { return capacity_; }
 
   /// Control thread: makes a session known, or replaces its spec (ICE restart).
@@ -37,8 +44,9 @@ class Directory {
     if (gen_of(expected) != key.gen || owner >= kRetired) return {};
     return ShardId{static_cast<uint8_t>(owner)};
   }
-  /// Control thread: the index may be used again.
+  /// Control thread: the index may be used again. The client's password goes.
   void erase(SessionKey key) {
+    entries_[key.index].spec.store({});
     entries_[key.index].owner.store(word(key.gen, kRetired), std::memory_order_release);
   }
 

@@ -73,6 +73,14 @@ struct ShardLinks {
     }
   }
 
+  /// Threads have ended. What nobody took may be keys.
+  ~ShardLinks() {
+    for (const auto& ring : from_handshake)
+      slow::take_from_handshake(**ring, UINT32_MAX, [](const slow::FromHandshake&) {});
+  }
+  ShardLinks(const ShardLinks&) = delete;
+  ShardLinks& operator=(const ShardLinks&) = delete;
+
   ShardPorts ports_of(uint32_t me) {
     ShardPorts p;
     p.commands = commands[me]->get();

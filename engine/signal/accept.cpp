@@ -183,7 +183,10 @@ std::expected<Accepted, Failure> Engine::accept(const AcceptRequest& request, Mi
   record->sdp_session_id = random_.u64() >> 2;
   spec.echo_delay = config_.echo_delay;
   spec.remote_ufrag.assign(record->negotiation.transport.ufrag);
-  spec.remote_pwd.assign(record->negotiation.transport.pwd);
+  std::string& remote_pwd = record->negotiation.transport.pwd;
+  spec.remote_pwd.assign(remote_pwd);
+  crypto::cleanse({reinterpret_cast<uint8_t*>(remote_pwd.data()), remote_pwd.size()});
+  remote_pwd.clear();
   spec.fingerprint = fingerprint_of(record->negotiation.transport.fingerprint);
   spec.cname.assign(token(random_));
   for (const sdp::NegotiatedMedia& m : record->negotiation.media)
@@ -219,9 +222,12 @@ std::expected<Trickled, Failure> Engine::trickle(SessionKey key, std::optional<u
   next.spec.ice_generation = static_cast<uint8_t>(next.ice_generation);
   mint(next, now);
   std::string answer = sdp::write_fragment(next.negotiation, local_transport(next));
-  if (answer.size() > answer_max) return Trickled{record->ice_generation, std::move(answer)};
-  *record = std::move(next);
-  directory_.publish(record->spec);
+  const bool fits = answer.size() <= answer_max;
+  if (fits) {
+    *record = next;
+    directory_.publish(record->spec);
+  }
+  cleanse(next.spec);
   return Trickled{record->ice_generation, std::move(answer)};
 }
 

@@ -4,27 +4,27 @@
 
 namespace sluice::engine {
 
-Registry::Registry(uint32_t capacity) : slots_(capacity) {
-  free_.reserve(capacity);
-  for (uint32_t i = capacity; i > 0; --i) free_.push_back(i - 1);
+Registry::Registry(uint32_t capacity)
+    : slots_(capacity),
+      table_memory_(new uint32_t[HandleTable::bytes_for(capacity) / sizeof(uint32_t)]),
+      table_({reinterpret_cast<std::byte*>(table_memory_.get()), HandleTable::bytes_for(capacity)}, capacity,
+             kGenerationMask) {}
+
+Registry::~Registry() {
+  for_each([](SessionRecord& r) { cleanse(r.spec); });
 }
 
 SessionRecord* Registry::create(Micros now) {
-  if (free_.empty()) return nullptr;
-  const uint32_t index = free_.back();
-  free_.pop_back();
-  Slot& s = slots_[index];
-  s.gen = (s.gen + 1) & kGenerationMask;
-  if (s.gen == 0) s.gen = 1;
+  const Handle h = table_.take();
+  if (!h) return nullptr;
+  Slot& s = slots_[h.index];
   s.record = SessionRecord{};
-  s.record.spec.key = {index, s.gen};
+  s.record.spec.key = {h.index, h.gen};
   s.record.spec.offered_at = now;
-  s.live = true;
   s.older = newest_;
   s.newer = kNone;
-  (newest_ == kNone ? oldest_ : slots_[newest_].newer) = index;
-  newest_ = index;
-  ++live_;
+  (newest_ == kNone ? oldest_ : slots_[newest_].newer) = h.index;
+  newest_ = h.index;
   return &s.record;
 }
 
@@ -33,19 +33,15 @@ SessionRecord* Registry::find(SessionKey key) {
 }
 
 const SessionRecord* Registry::find(SessionKey key) const {
-  if (key.index >= slots_.size()) return nullptr;
-  const Slot& s = slots_[key.index];
-  return s.live && s.gen == key.gen ? &s.record : nullptr;
+  return table_.live({key.index, key.gen}) ? &slots_[key.index].record : nullptr;
 }
 
 void Registry::erase(SessionKey key) {
-  if (find(key) == nullptr) return;
+  if (!table_.drop({key.index, key.gen})) return;
   Slot& s = slots_[key.index];
   (s.older == kNone ? oldest_ : slots_[s.older].newer) = s.newer;
   (s.newer == kNone ? newest_ : slots_[s.newer].older) = s.older;
-  s.live = false;
-  --live_;
-  free_.push_back(key.index);
+  cleanse(s.record.spec);
 }
 
 }  // namespace sluice::engine

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/shard/messages.h"
 #include "engine/spec.h"
+#include "net/base/slab.h"
 #include "net/sdp/negotiate.h"
 
 namespace sluice::engine {
@@ -29,13 +30,16 @@ struct SessionRecord {
   Micros first_check_at, connected_at;
 };
 
-/// Fixed capacity. Indices are reused last in, first out, so that shards touch few pages; generations make
-/// the names unique: 26 bits as in the ufrag, never 0.
+/// Fixed capacity; a list of what lives, by age, over a HandleTable. Generations have 26 bits as in the
+/// ufrag.
 class Registry {
  public:
   static constexpr uint32_t kGenerationMask = (1u << 26) - 1;
 
   explicit Registry(uint32_t capacity);
+  ~Registry();
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
 
   /// nullptr when full.
   SessionRecord* create(Micros now);
@@ -44,7 +48,7 @@ class Registry {
   const SessionRecord* find(SessionKey key) const;
   void erase(SessionKey key);
 
-  uint32_t live() const { return live_; }
+  uint32_t live() const { return table_.size(); }
   uint32_t capacity() const { return static_cast<uint32_t>(slots_.size()); }
 
   /// Oldest first.
@@ -65,15 +69,13 @@ class Registry {
   static constexpr uint32_t kNone = UINT32_MAX;
   struct Slot {
     SessionRecord record;
-    uint32_t gen = 0;
-    bool live = false;
     uint32_t older = kNone, newer = kNone;
   };
 
   std::vector<Slot> slots_;
-  std::vector<uint32_t> free_;
+  std::unique_ptr<uint32_t[]> table_memory_;
+  HandleTable table_;
   uint32_t oldest_ = kNone, newest_ = kNone;
-  uint32_t live_ = 0;
 };
 
 }  // namespace sluice::engine

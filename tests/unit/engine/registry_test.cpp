@@ -1,9 +1,11 @@
 #include "engine/signal/registry.h"
 
+#include <algorithm>
 #include <vector>
 
 #include <doctest/doctest.h>
 
+#include "engine/shard/directory.h"
 #include "engine/signal/rooms.h"
 
 using namespace sluice;
@@ -21,6 +23,23 @@ TEST_CASE("a registry refuses when full and never gives a name twice") {
   CHECK(again.gen != a.gen);
   CHECK(r.find(a) == nullptr);
   CHECK(r.live() == 2);
+}
+
+TEST_CASE("of a session that has gone no password is left, neither here nor in the directory") {
+  Registry r(1);
+  Directory d(1);
+  SessionRecord* const record = r.create(seconds(1));
+  record->spec.remote_pwd.assign("0123456789012345678901");
+  d.publish(record->spec);
+  const SessionKey key = record->spec.key;
+  d.erase(key);
+  r.erase(key);
+  CHECK(std::ranges::all_of(record->spec.remote_pwd.data, [](char c) { return c == 0; }));
+  SessionSpec spec;
+  spec.remote_pwd.assign("overwritten");
+  // An erased entry names no session; the empty key reads what is really there.
+  REQUIRE(d.read({key.index, 0}, spec));
+  CHECK(std::ranges::all_of(spec.remote_pwd.data, [](char c) { return c == 0; }));
 }
 
 TEST_CASE("sessions are listed oldest first, whatever slots they sit in") {
