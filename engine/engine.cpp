@@ -134,8 +134,8 @@ void Engine::emit(Event::Kind kind, const SessionRecord& record, Micros now) {
 bool Engine::next_event(Event& out) {
   if (events_.empty()) return false;
   out = events_.front();
-  events_.pop_front();
   if (out.kind == Event::Kind::closed) reported_.push_back(out.session);
+  events_.pop_front();
   return true;
 }
 

@@ -3,7 +3,8 @@
  *
  * Rules that hold for every call
  * - Structs start with their size: zero the struct, set `size = sizeof it`, or call its *_init(). A newer library
- *   reads an older caller's shorter struct and fills the rest with defaults.
+ *   reads an older caller's shorter struct and fills the rest with defaults. A size of 0 is INVALID;
+ *   where no code is returned, nothing is filled in.
  * - Strings are UTF-8. Inputs are copied before the call returns. Fixed arrays in outputs are zero-terminated.
  * - Errors: a call returns a sluice_code and, where `err` is not NULL, fills in the field at fault, what is wrong
  *   with it and what to do. Nothing is half done after an error.
@@ -267,7 +268,8 @@ void sluice_config_init(sluice_config* config);
 
 /* Opens sockets, starts shards and workers. INVALID, IO. */
 sluice_code sluice_open(const sluice_config* config, sluice_engine** out, sluice_error* err);
-/* Ends all sessions at once, joins all threads. NULL is allowed. */
+/* Ends all sessions, whose clients are told (at most half a second is spent on it), and joins all threads. NULL is
+ * allowed. */
 void sluice_close(sluice_engine* engine);
 
 /* The UDP endpoints that are really bound, "ADDR:PORT" each; returns how many there are, fills at most `cap`. */
@@ -297,7 +299,8 @@ size_t sluice_sessions(sluice_engine* engine, sluice_session* out, size_t cap);
 sluice_code sluice_get_session_stats(sluice_engine* engine, sluice_session session, sluice_session_stats* out);
 sluice_code sluice_get_shard_stats(sluice_engine* engine, unsigned shard, sluice_shard_stats* out);
 void sluice_get_engine_stats(sluice_engine* engine, sluice_engine_stats* out);
-/* Rooms that have a publisher or a subscriber; as sluice_sessions(). Fill in out[i].size first. */
+/* Rooms that have a publisher or a subscriber; as sluice_sessions(). Fill in out[0].size first: it says how far
+ * apart the elements are. */
 size_t sluice_rooms(sluice_engine* engine, sluice_room_stats* out, size_t cap);
 
 /* Readable when sluice_poll_events() has work. Owned by the engine. */

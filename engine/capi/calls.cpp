@@ -1,11 +1,12 @@
-#include <exception>
 #include <expected>
+#include <utility>
 
 #include <unistd.h>
 
 #include "engine/capi/handle.h"
 
 using namespace sluice;
+using capi::guarded;
 using capi::monotonic_now;
 using engine::SessionKey;
 
@@ -37,16 +38,6 @@ std::expected<engine::AcceptRequest, engine::Failure> read_request(const sluice_
   return r;
 }
 
-/// Runs what may throw for want of memory; no exception may reach a C caller.
-template <class F>
-sluice_code guarded(sluice_error* err, F&& f) {
-  try {
-    return f();
-  } catch (const std::exception& x) {
-    return capi::report(err, {SLUICE_E_IO, "", x.what(), "free some memory"});
-  }
-}
-
 }  // namespace
 
 extern "C" {
@@ -55,6 +46,8 @@ sluice_code sluice_accept(sluice_engine* e, const sluice_accept_request* request
                           size_t answer_cap, size_t* answer_len, sluice_accepted* out, sluice_error* err) {
   *answer_len = 0;
   return guarded(err, [&] {
+    for (const auto& [what, size] : {std::pair{"request.size", request->size}, {"out.size", out->size}})
+      if (const auto ok = capi::check_size(what, size); !ok) return capi::report(err, ok.error());
     const auto r = read_request(capi::take_in(*request, sluice_accept_request{}));
     if (!r) return capi::report(err, r.error());
     auto accepted = e->engine->accept(*r, monotonic_now());
@@ -89,16 +82,21 @@ sluice_code sluice_trickle(sluice_engine* e, sluice_session session, uint32_t* g
 }
 
 sluice_code sluice_hangup(sluice_engine* e, sluice_session session, sluice_error* err) {
-  const auto ok =
-      e->engine->hangup(SessionKey::unpack(session), engine::CloseReason::hangup, monotonic_now());
-  if (!ok) return capi::report(err, ok.error());
-  capi::ring_for_events(*e);
-  return SLUICE_OK;
+  return guarded(err, [&] {
+    const auto ok =
+        e->engine->hangup(SessionKey::unpack(session), engine::CloseReason::hangup, monotonic_now());
+    if (!ok) return capi::report(err, ok.error());
+    capi::ring_for_events(*e);
+    return SLUICE_OK;
+  });
 }
 
 void sluice_drain(sluice_engine* e, unsigned deadline_ms) {
-  const Micros now = monotonic_now();
-  e->engine->drain(now + millis(deadline_ms), now);
+  (void)guarded(nullptr, [&] {
+    const Micros now = monotonic_now();
+    e->engine->drain(now + millis(deadline_ms), now);
+    return SLUICE_OK;
+  });
 }
 
 size_t sluice_poll_events(sluice_engine* e, sluice_event* out, size_t cap) {
@@ -106,13 +104,16 @@ size_t sluice_poll_events(sluice_engine* e, sluice_event* out, size_t cap) {
   [[maybe_unused]] const ssize_t n = ::read(e->event_fd.get(), &rung, sizeof rung);
   // Not before everything was taken: the statistics of a session that ended live until the poll after the one
   // that says so.
-  if (!e->engine->has_events()) e->engine->poll(monotonic_now());
   size_t i = 0;
-  engine::Event event;
-  while (i < cap && e->engine->next_event(event)) {
-    out[i++] = {static_cast<sluice_event_type>(event.kind), event.session.packed(),
-                static_cast<sluice_close_reason>(event.reason), event.time.us};
-  }
+  (void)guarded(nullptr, [&] {
+    if (!e->engine->has_events()) e->engine->poll(monotonic_now());
+    engine::Event event;
+    while (i < cap && e->engine->next_event(event)) {
+      out[i++] = {static_cast<sluice_event_type>(event.kind), event.session.packed(),
+                  static_cast<sluice_close_reason>(event.reason), event.time.us};
+    }
+    return SLUICE_OK;
+  });
   capi::ring_for_events(*e);
   return i;
 }

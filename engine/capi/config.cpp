@@ -114,6 +114,12 @@ std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
   return out;
 }
 
+std::expected<void, Failure> check_size(const char* what, size_t size) {
+  if (size != 0) return {};
+  return std::unexpected(
+      invalid(what, "the struct does not say how large it is", "zero it and set size = sizeof it first"));
+}
+
 void copy_text(char* out, size_t cap, std::string_view text) {
   const size_t n = std::min(text.size(), cap - 1);
   std::copy_n(text.data(), n, out);

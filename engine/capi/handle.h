@@ -1,6 +1,9 @@
 // What a sluice_engine is.
 #pragma once
 
+#include <algorithm>
+#include <exception>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,21 +74,36 @@ void copy_text(char (&out)[N], std::string_view text) {
 /// Fills `err` if there is one and returns the code.
 sluice_code report(sluice_error* err, const engine::Failure& f);
 
+/// A struct whose size nobody has set may be anything.
+std::expected<void, engine::Failure> check_size(const char* what, size_t size);
+
 /// Copies at most `size` bytes of a struct that an older caller may know only in part; `out->size` is kept.
+/// Nothing if it is 0.
 template <class T>
 void hand_out(T* out, const T& full) {
-  const size_t size = out->size == 0 || out->size > sizeof(T) ? sizeof(T) : out->size;
+  if (out->size == 0) return;
+  const size_t size = std::min(out->size, sizeof(T));
   __builtin_memcpy(static_cast<void*>(out), &full, size);
   out->size = size;
 }
-/// The reverse: what an older caller does not know keeps the default.
+/// The reverse: what an older caller does not know keeps the default. Precondition: check_size().
 template <class T>
 T take_in(const T& from, const T& defaults) {
   T full = defaults;
-  const size_t size = from.size == 0 || from.size > sizeof(T) ? sizeof(T) : from.size;
+  const size_t size = std::min(from.size, sizeof(T));
   __builtin_memcpy(static_cast<void*>(&full), &from, size);
   full.size = sizeof(T);
   return full;
+}
+
+/// Runs what may throw for want of memory; no exception may reach a C caller.
+template <class F>
+sluice_code guarded(sluice_error* err, F&& f) {
+  try {
+    return f();
+  } catch (const std::exception& x) {
+    return report(err, {SLUICE_E_IO, "", x.what(), "free some memory"});
+  }
 }
 
 }  // namespace sluice::capi

@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -32,6 +33,11 @@ int64_t unix_now_us() {
   clock_gettime(CLOCK_REALTIME, &t);
   return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000;
 }
+
+/// A restart right after a crash finds its port held by what the kernel has not yet put away.
+constexpr uint32_t kBindPatienceMs = 1000;
+/// What sluice_close() grants goodbyes.
+constexpr Micros kGoodbye = millis(500);
 
 /// Entries of the steering map: only sessions whose client hashes to another shard than their owner need one.
 constexpr uint32_t kSteeringEntries = 65536;
@@ -81,6 +87,7 @@ std::vector<Endpoint> candidates(const ParsedConfig& c, const io::ListenSockets&
 std::expected<void, Failure> open_sockets(const ParsedConfig& c, sluice_engine& e) {
   io::SocketOptions options;
   options.shards = c.engine.shards;
+  options.bind_patience_ms = kBindPatienceMs;
   auto sockets = io::ListenSockets::open(c.listen, options);
   if (!sockets)
     return std::unexpected(Failure{SLUICE_E_IO, "listen", sockets.error().message, sockets.error().fix});
@@ -141,6 +148,23 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
   return {};
 }
 
+/// Hangs up whoever is left, so that clients need not find out by silence.
+void say_goodbye(sluice_engine& e) {
+  const Micros begin = monotonic_now();
+  e.engine->drain(begin, begin);
+  for (Micros now = begin; now - begin < kGoodbye; now = monotonic_now()) {
+    uint64_t rung = 0;
+    [[maybe_unused]] const ssize_t n = ::read(e.event_fd.get(), &rung, sizeof rung);
+    e.engine->poll(now);
+    engine::Event ignored;
+    while (e.engine->next_event(ignored)) continue;
+    const engine::EngineTotals totals = e.engine->totals();
+    if (totals.created == totals.closed) return;
+    pollfd bell{e.event_fd.get(), POLLIN, 0};
+    ::poll(&bell, 1, 10);
+  }
+}
+
 }  // namespace
 
 void ring_for_events(sluice_engine& e) {
@@ -168,23 +192,26 @@ void sluice_config_init(sluice_config* config) {
 
 sluice_code sluice_open(const sluice_config* config, sluice_engine** out, sluice_error* err) {
   *out = nullptr;
-  sluice_config defaults;
-  sluice_config_init(&defaults);
-  const sluice_config full = capi::take_in(*config, defaults);
-  auto e = std::make_unique<sluice_engine>();
-  e->log = full.log;
-  e->log_user = full.log_user;
-  try {
+  return capi::guarded(err, [&] {
+    if (const auto ok = capi::check_size("size", config->size); !ok) return capi::report(err, ok.error());
+    sluice_config defaults;
+    sluice_config_init(&defaults);
+    const sluice_config full = capi::take_in(*config, defaults);
+    auto e = std::make_unique<sluice_engine>();
+    e->log = full.log;
+    e->log_user = full.log_user;
     if (auto ok = capi::open(full, *e); !ok) return capi::report(err, ok.error());
-  } catch (const std::exception& x) {
-    return capi::report(err, {SLUICE_E_IO, "", x.what(), "free some memory, or lower max-sessions"});
-  }
-  *out = e.release();
-  return SLUICE_OK;
+    *out = e.release();
+    return SLUICE_OK;
+  });
 }
 
 void sluice_close(sluice_engine* e) {
   if (e == nullptr) return;
+  (void)capi::guarded(nullptr, [&] {
+    capi::say_goodbye(*e);
+    return SLUICE_OK;
+  });
   e->runner.reset();
   delete e;
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -85,6 +86,7 @@ size_t sluice_sessions(sluice_engine* e, sluice_session* out, size_t cap) {
 }
 
 sluice_code sluice_get_session_stats(sluice_engine* e, sluice_session session, sluice_session_stats* out) {
+  if (out->size == 0) return SLUICE_E_INVALID;
   const SessionRecord* record = record_of(e, session);
   SessionReport report;
   if (record == nullptr || !e->engine->session_report(record->spec.key, report)) return SLUICE_E_NOT_FOUND;
@@ -103,6 +105,7 @@ sluice_code sluice_get_session_stats(sluice_engine* e, sluice_session session, s
 }
 
 sluice_code sluice_get_shard_stats(sluice_engine* e, unsigned shard, sluice_shard_stats* out) {
+  if (out->size == 0) return SLUICE_E_INVALID;
   if (shard >= e->engine->shard_count()) return SLUICE_E_NOT_FOUND;
   ShardReport r;
   e->engine->shard_report(shard, r);
@@ -157,15 +160,20 @@ void sluice_get_engine_stats(sluice_engine* e, sluice_engine_stats* out) {
 }
 
 size_t sluice_rooms(sluice_engine* e, sluice_room_stats* out, size_t cap) {
+  // The caller's struct may be shorter or longer than ours: only its own size says where the next one begins.
+  const size_t stride = cap > 0 ? out->size : 0;
+  if (stride == 0) cap = 0;
+  auto* const bytes = reinterpret_cast<std::byte*>(out);
   size_t n = 0;
   e->engine->rooms().for_each([&](const Room& room) {
     if (!room.publisher && room.connected_players() == 0) return;
     if (n < cap) {
       sluice_room_stats s{};
+      s.size = std::min(stride, sizeof s);
       capi::copy_text(s.name, room.name);
       s.publisher = room.publisher ? room.publisher.packed() : 0;
       s.subscribers = room.connected_players();
-      capi::hand_out(&out[n], s);
+      std::memcpy(bytes + n * stride, &s, s.size);
     }
     ++n;
   });

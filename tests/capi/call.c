@@ -235,6 +235,9 @@ static void end_call(call* c) {
 static void check_room(call* c) {
   sluice_room_stats rooms[2];
   memset(rooms, 0xA5, sizeof rooms);
+  rooms[0].size = 0;
+  CHECK(sluice_rooms(c->engine, rooms, 2) == 1);
+  CHECK(rooms[0].subscribers == 0xA5A5A5A5U);
   rooms[0].size = offsetof(sluice_room_stats, subscribers);
   CHECK(sluice_rooms(c->engine, NULL, 0) == 1);
   CHECK(sluice_rooms(c->engine, rooms, 1) == 1);
@@ -263,6 +266,51 @@ static void a_room_has_one_publisher(void) {
   end_call(&c);
 }
 
+/* What a caller of an older version has, without subscribers. */
+typedef struct older_room {
+  size_t size;
+  char name[65];
+  sluice_session publisher;
+} older_room;
+
+static void rooms_are_as_far_apart_as_the_caller_says(void) {
+  call c;
+  if (connect_call(&c, 4, SLUICE_PUBLISH, "first")) {
+    call_client* const first = c.client;
+    accept_result r;
+    c.client = client_new(5);
+    c.events_n = 0;
+    REQUIRE(c.client != NULL);
+    accept_offer(c.engine, SLUICE_PUBLISH, "second", client_offer(c.client), sizeof r.answer, &r);
+    REQUIRE(r.code == SLUICE_OK && client_answer(c.client, r.answer, r.answer_len));
+    CHECK(run_until(&c, is_connected));
+    older_room rooms[3];
+    memset(rooms, 0xA5, sizeof rooms);
+    rooms[0].size = sizeof rooms[0];
+    CHECK(sluice_rooms(c.engine, (sluice_room_stats*)(void*)rooms, 3) == 2);
+    const int swapped = strcmp(rooms[0].name, "second") == 0;
+    CHECK(strcmp(rooms[swapped].name, "first") == 0 && rooms[swapped].publisher == c.session);
+    CHECK(strcmp(rooms[!swapped].name, "second") == 0 && rooms[!swapped].publisher == r.accepted.session);
+    CHECK(rooms[1].size == sizeof rooms[1] && rooms[2].name[0] == (char)0xA5);
+    client_free(first);
+  }
+  end_call(&c);
+}
+
+static void closing_says_goodbye(void) {
+  call c;
+  if (connect_call(&c, 6, SLUICE_AGENT, "echo")) {
+    sluice_close(c.engine);
+    c.engine = NULL;
+    struct pollfd waiting = {.fd = client_fd(c.client), .events = POLLIN, .revents = 0};
+    const int64_t limit = now_ms() + kLimitMs;
+    while (!client_dismissed(c.client) && now_ms() < limit && poll(&waiting, 1, 100) >= 0)
+      if (!client_turn(c.client)) break;
+    CHECK(client_dismissed(c.client));
+  }
+  end_call(&c);
+}
+
 static void a_call_ends_with_drain(void) {
   call c;
   if (connect_call(&c, 2, SLUICE_AGENT, "echo")) {
@@ -279,6 +327,8 @@ const test_case call_cases[] = {
     {"a call with the echo agent, on the I/O that is chosen", call_over_auto},
     {"a call with the echo agent, on mmsg", call_over_mmsg},
     {"a room is listed while its publisher is there, and has one", a_room_has_one_publisher},
+    {"rooms are listed as far apart as the caller's struct is long", rooms_are_as_far_apart_as_the_caller_says},
+    {"closing the engine says goodbye to whoever is left", closing_says_goodbye},
     {"draining hangs up what is left at the deadline", a_call_ends_with_drain},
     {NULL, NULL},
 };

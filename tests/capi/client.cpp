@@ -74,6 +74,8 @@ int client_turn(call_client* client) {
 
 int client_connected(const call_client* client) { return client->caller.connected(); }
 
+int client_dismissed(const call_client* client) { return client->caller.dismissed(); }
+
 int client_say(call_client* client) {
   return works([&] { client->caller.send_packet(); });
 }

@@ -24,6 +24,8 @@ int client_fd(const call_client* client);
 /* 0, and a line on stderr, when something broke. */
 int client_turn(call_client* client);
 int client_connected(const call_client* client);
+/* The server has said goodbye. */
+int client_dismissed(const call_client* client);
 /* One RTP packet. Precondition: connected. 0 when it could not be sent. */
 int client_say(call_client* client);
 

@@ -61,6 +61,44 @@ static void ranges(void) {
   refuse_config(&config, "dtls_key_file");
 }
 
+static void sizes(void) {
+  sluice_config config = test_config(SLUICE_IO_AUTO);
+  config.size = 0;
+  refuse_config(&config, "size");
+  config = test_config(SLUICE_IO_AUTO);
+  sluice_engine* engine = open_engine(&config);
+  REQUIRE(engine != NULL);
+  sluice_accept_request request;
+  sluice_accepted accepted;
+  sluice_error err;
+  char answer[64];
+  size_t len = 0;
+  memset(&request, 0, sizeof request);
+  memset(&accepted, 0, sizeof accepted);
+  memset(&err, 0, sizeof err);
+  err.size = sizeof err;
+  CHECK(sluice_accept(engine, &request, answer, sizeof answer, &len, &accepted, &err) == SLUICE_E_INVALID);
+  CHECK(strcmp(err.field, "request.size") == 0 && err.fix[0] != 0);
+  request.size = sizeof request;
+  CHECK(sluice_accept(engine, &request, answer, sizeof answer, &len, &accepted, &err) == SLUICE_E_INVALID);
+  CHECK(strcmp(err.field, "out.size") == 0);
+  sluice_shard_stats shard;
+  memset(&shard, 0, sizeof shard);
+  CHECK(sluice_get_shard_stats(engine, 0, &shard) == SLUICE_E_INVALID);
+  sluice_session_stats session;
+  memset(&session, 0, sizeof session);
+  CHECK(sluice_get_session_stats(engine, 1, &session) == SLUICE_E_INVALID);
+  sluice_engine_stats totals;
+  memset(&totals, 0, sizeof totals);
+  sluice_get_engine_stats(engine, &totals);
+  CHECK(totals.shards == 0);
+  err.size = 0;
+  err.message[0] = 0;
+  CHECK(sluice_hangup(engine, 1, &err) == SLUICE_E_NOT_FOUND);
+  CHECK(err.message[0] == 0);
+  sluice_close(engine);
+}
+
 static void foreign_address(void) {
   static const char* const listen[] = {"192.0.2.77:0"};
   sluice_config config = test_config(SLUICE_IO_AUTO);
@@ -193,6 +231,7 @@ static void trickles(void) {
 const test_case refusal_cases[] = {
     {"a malformed address is named by its place in the list", addresses},
     {"a number out of range is named", ranges},
+    {"a struct that does not say its size is refused, or left alone", sizes},
     {"an address that cannot be bound is an I/O error and leaves no engine", foreign_address},
     {"an offer that cannot be served leaves no session", offers},
     {"an answer that does not fit leaves no session and no room", small_buffer},

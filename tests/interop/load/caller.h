@@ -42,6 +42,7 @@ class Caller {
   bool dialled() const { return !answer_.ufrag.empty(); }
   bool connected() const { return keyed_; }
   bool failed() const { return dtls_.failed(); }
+  bool dismissed() const { return dtls_.got_close_notify(); }
   uint32_t sent() const { return sent_; }
   uint32_t returned() const { return returned_; }  ///< each packet once
   uint32_t twice() const { return twice_; }
