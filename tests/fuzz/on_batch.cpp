@@ -1,7 +1,7 @@
-// Two whole shards, joined by their rings, against batches from clients and strangers: nothing may crash,
-// lose a packet slot, or send more than three times what an address that proved nothing has sent. Input:
-// items of a byte that says what (low 4 bits: Item; bit 4: the shard that receives) and whose (a second
-// byte), and what the item needs. Everything waits for the next `step`.
+// Two whole shards, joined by their rings, and their handshake worker, against batches from clients and
+// strangers: nothing may crash, lose a packet slot, or send more than three times what an address that proved
+// nothing has sent. Input: items of a byte that says what (low 4 bits: Item; bit 4: the shard that receives)
+// and whose (a second byte), and what the item needs. Everything waits for the next `step`.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -58,6 +58,17 @@ struct Reader {
 
 constexpr uint32_t kRooms = 2, kShards = 2, kStrangers = 3;
 constexpr size_t kMostSteps = 64;
+
+const dtls::Context& server() {
+  static const dtls::Context* const made = [] {
+    auto identity = dtls::Identity::generate(1'700'000'000);
+    require(identity.has_value());
+    auto context = dtls::Context::make(*identity);
+    require(context.has_value());
+    return new dtls::Context(std::move(*context));
+  }();
+  return *made;
+}
 
 class Run {
  public:
@@ -231,8 +242,13 @@ class Run {
         require(!trusted_ || account_.sent(d.remote, d.bytes.size()));
       shards_.backend(s).sent.clear();
       shards_.notices(s);
-      shards_.discard_handshakes(s);
     }
+    worker_.step(shards_.backend(0).now);
+  }
+
+  slow::HandshakePort port(uint32_t shard) {
+    const engine::ShardPorts& p = shards_.core(shard).ports;
+    return {p.to_handshake, p.from_handshake, {}};
   }
 
   void settle() {
@@ -241,6 +257,8 @@ class Run {
 
   Reader in_;
   test::Shards shards_{kShards};
+  const std::array<slow::HandshakePort, kShards> ports_{port(0), port(1)};
+  slow::HandshakeWorker worker_{server(), ports_};
   sim::Amplification account_;
   bool trusted_ = false;
   std::vector<test::Client> clients_;
