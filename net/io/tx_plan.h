@@ -68,6 +68,10 @@ class TxPlan {
 
   // For a caller that hands headers() to the kernel itself:
 
+  /// Whether message `i` is one run of bytes with a destination and nothing else.
+  bool is_plain(size_t i) const {
+    return headers_[i].msg_hdr.msg_iovlen == 1 && headers_[i].msg_hdr.msg_controllen == 0;
+  }
   /// Message `i` has left.
   void sent(size_t i, IoCounters& counters) const;
   /// The kernel refused message `i` with `error`: counts it in `drops`, or, where that may have been for its
@@ -82,6 +86,7 @@ class TxPlan {
 
   static constexpr uint32_t kNoSocket = UINT32_MAX;
 
+  static int send_plain(int fd, const msghdr& h);
   void send_run(const TxBatch& tx, size_t from, size_t to, IoCounters& counters, DropCounters& drops);
   uint32_t socket_for(const Packet& p) const;
   uint32_t port_for(const Packet& p) const;

@@ -7,12 +7,6 @@ namespace sluice::turn {
 
 using stun::Attr;
 
-namespace {
-
-constexpr uint32_t kFirstChannel = 0x4000, kLastChannel = 0x4FFF;
-
-}  // namespace
-
 // 0, or the error code.
 uint16_t Server::check_peer(const Allocation& a, const Endpoint& peer, bool with_port) const {
   if (!a.has(family_of(peer.addr))) return 443;

@@ -11,7 +11,6 @@ namespace {
 using stun::Attr;
 
 constexpr size_t kChannelHeader = 4;
-constexpr uint16_t kFirstChannel = 0x4000, kLastChannel = 0x4FFF;  // RFC 8656 §12
 constexpr size_t kMaxPayload = 65'000;
 
 constexpr size_t padding(size_t n) { return (4 - n % 4) % 4; }

@@ -18,6 +18,15 @@ inline constexpr uint32_t kNoAllocation = UINT32_MAX;
 /// Set in ClientKey::ifindex for a client that came by TCP or TLS; the low bits are the stream.
 inline constexpr uint32_t kStreamClient = 0x4000'0000;
 
+/// Channel numbers. RFC 8656 §12 ends them at 0x4FFF, RFC 5766 §11 at 0x7FFF, and clients of the latter
+/// (coturn's) pick any of them.
+inline constexpr uint16_t kFirstChannel = 0x4000, kLastChannel = 0x7FFF;
+/// Whether what a client with an allocation sent is ChannelData, by its first byte. Beyond 79 that is no
+/// class of RFC 7983, so only the flow tells: whoever sorts packets must ask it before he calls them unknown.
+constexpr bool is_channel_data(uint8_t first_byte) {
+  return first_byte >= kFirstChannel >> 8 && first_byte <= kLastChannel >> 8;
+}
+
 /// Who a client is: RFC 8656's 5-tuple. Of a datagram client `ifindex` is only where to answer, not identity.
 struct ClientKey {
   Endpoint remote;

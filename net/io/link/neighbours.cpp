@@ -215,10 +215,14 @@ void Neighbours::Impl::neighbour_announced(Bytes body, bool removed) {
   set(at->second, removed || !n->usable() ? std::nullopt : n);
 }
 
-/// Whether a packet to an address in use might go another way now.
+/// Whether a packet to an address in use might go another way now, or a source becomes or ceases to be ours.
 bool Neighbours::Impl::concerns(const RouteInfo& route) const {
-  const auto at = destinations.lower_bound(route.prefix);
-  return at != destinations.end() && *at <= last_of(route);
+  const Address last = last_of(route);
+  const auto covers_one = [&](const std::set<Address>& of) {
+    const auto at = of.lower_bound(route.prefix);
+    return at != of.end() && *at <= last;
+  };
+  return covers_one(destinations) || (route.type == RTN_LOCAL && covers_one(sources));
 }
 
 /// Answers queries; true if there were any.

@@ -55,6 +55,7 @@ class alignas(64) MmsgBackend final : public Backend {
   bool read_ports(RxBatch& rx, DropCounters& drops);
   /// At most `burst` datagrams; returns how many were there.
   unsigned read_socket(RxSocket& s, unsigned burst, RxBatch& rx, DropCounters& drops);
+  int read_plain(int fd);
   void deliver(uint32_t header, RxSocket& s, RxBatch& rx, DropCounters& drops);
   void sleep(Micros deadline);
 

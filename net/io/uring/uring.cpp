@@ -32,6 +32,14 @@ constexpr uint64_t tag(Op op, size_t socket = 0) {
   return RequestTag{.op = op, .index = static_cast<uint32_t>(socket)}.packed();
 }
 
+/// sendto() where that is enough: cheaper, since the kernel need not fetch a header and a vector.
+void prepare_send(io_uring_sqe* sqe, int file, const msghdr& h, bool plain) {
+  if (!plain) return ::io_uring_prep_sendmsg(sqe, file, &h, MSG_DONTWAIT);
+  ::io_uring_prep_send(sqe, file, h.msg_iov[0].iov_base, h.msg_iov[0].iov_len, MSG_DONTWAIT);
+  ::io_uring_prep_send_set_addr(sqe, static_cast<const sockaddr*>(h.msg_name),
+                                static_cast<uint16_t>(h.msg_namelen));
+}
+
 }  // namespace
 
 std::expected<void, IoError> uring_available() {
@@ -299,7 +307,7 @@ size_t UringBackend::submit(const TxBatch& tx, DropCounters& drops) {
     assert(sqe);
     const uint32_t socket = plan_.message(i).socket;
     const int file = socket < kFirstPort ? static_cast<int>(socket) : ports_[socket - kFirstPort].file;
-    ::io_uring_prep_sendmsg(sqe, file, &plan_.headers()[i].msg_hdr, MSG_DONTWAIT);
+    prepare_send(sqe, file, plan_.headers()[i].msg_hdr, plan_.is_plain(i));
     sqe->flags |= IOSQE_FIXED_FILE;
     ::io_uring_sqe_set_data64(sqe, i);
   }

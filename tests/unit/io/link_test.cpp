@@ -349,14 +349,16 @@ TEST_CASE("with its interface down packets go by the socket, and by frames again
   CHECK(remote.receive().bytes == "back");
 }
 
-TEST_CASE("an address that is taken away is a source no longer") {
+TEST_CASE("an address that is taken away is a source no longer, and one again when it is back") {
   if (!permitted()) return;
   TwoHosts hosts;
   Sender sender;
   TwoHosts::run("ip addr add 10.77.0.50/24 dev va && ip -6 addr add fd77::50/64 dev va nodad");
-  for (const auto& [mine, theirs, command] :
-       {std::array{"10.77.0.50:4000", "10.77.0.2:0", "ip addr del 10.77.0.50/24 dev va"},
-        std::array{"[fd77::50]:4000", "[fd77::2]:0", "ip -6 addr del fd77::50/64 dev va"}}) {
+  for (const auto& [mine, theirs, command, again] :
+       {std::array{"10.77.0.50:4000", "10.77.0.2:0", "ip addr del 10.77.0.50/24 dev va",
+                   "ip addr add 10.77.0.50/24 dev va"},
+        std::array{"[fd77::50]:4000", "[fd77::2]:0", "ip -6 addr del fd77::50/64 dev va",
+                   "ip -6 addr add fd77::50/64 dev va nodad"}}) {
     Remote remote(hosts, theirs);
     sender.warm_up(ep(mine), remote.here());
     const auto before = sender.counters().not_suited;
@@ -366,6 +368,8 @@ TEST_CASE("an address that is taken away is a source no longer") {
       return sender.counters().not_suited > before;
     });
     CHECK(sender.send("mine?", ep(mine), remote.here()) == 0);
+    TwoHosts::run(again);
+    sender.warm_up(ep(mine), remote.here());
   }
 }
 

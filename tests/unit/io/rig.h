@@ -156,7 +156,7 @@ struct Rig {
   }
   ~Rig() {
     for (const Packet& p : rx) own.pool.drop(p.slot);
-    CHECK(own.pool.in_flight() == backend->slots_held());
+    if (backend) CHECK(own.pool.in_flight() == backend->slots_held());
     backend.reset();
     // A backend that is gone has given everything back.
     CHECK(own.pool.free() == own.pool.capacity());

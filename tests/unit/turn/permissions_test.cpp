@@ -104,14 +104,16 @@ TEST_CASE("a channel is bound to one peer and a peer to one channel") {
   CHECK(c.bind(0x4001, "203.0.113.9:7000").code() == 400);
   CHECK(c.bind(0x4001, "203.0.113.9:7001").code() == 0);
   CHECK(c.bind(0x4FFF, "203.0.113.10:1").code() == 0);
-  for (const uint16_t bad : std::array<uint16_t, 5>{0x0000, 0x3FFF, 0x5000, 0x7FFF, 0xFFFF})
+  CHECK(c.bind(0x7FFF, "203.0.113.10:2").code() == 0);  // RFC 5766's last
+  CHECK(c.channel_data(0x7FFF, as_bytes("x")).peer.port == 2);
+  for (const uint16_t bad : std::array<uint16_t, 5>{0x0000, 0x3FFF, 0x8000, 0xBFFF, 0xFFFF})
     CHECK(c.bind(bad, "203.0.113.11:1").code() == 400);
   CHECK(c.bind(0x4002, "203.0.113.11:0").code() == 400);
   CHECK(c.bind(0x4002, "10.0.0.1:1").code() == 403);
   CHECK(c.bind(0x4002, "[2001:db8::1]:1").code() == 443);
   CHECK(c.call(Method::channel_bind, peers({"203.0.113.11:1"})).code() == 400);
   CHECK(c.call(Method::channel_bind, [](auto& b) { b.u32(Attr::channel_number, 0x40020000); }).code() == 400);
-  CHECK(rig.server->info(0, rig.now)->peers == 3);
+  CHECK(rig.server->info(0, rig.now)->peers == 4);
 }
 
 TEST_CASE("a channel lasts ten minutes, its permission five, and both can be renewed") {

@@ -48,7 +48,7 @@ TEST_CASE("channel data that lies about itself, or comes from nobody, is dropped
   CHECK(drop({0x40, 0, 0}) == Drop::turn_malformed);
   CHECK(drop({0x40, 0, 0, 1}) == Drop::turn_malformed);
   CHECK(drop({0x40, 0, 0xff, 0xff, 1}) == Drop::turn_malformed);
-  CHECK(drop({0x50, 0, 0, 1, 1}) == Drop::turn_malformed);
+  CHECK(drop({0x80, 0, 0, 1, 1}) == Drop::turn_malformed);
   CHECK(drop({0x00, 0, 0, 1, 1}) == Drop::turn_malformed);
   CHECK(drop({0x40, 0, 0, 1, 1}) == Drop::none);
   const std::vector<uint8_t> good{0x40, 0, 0, 1, 1};
