@@ -2,12 +2,14 @@
 // ports, and from those back out of the public port, over loopback, once per way of doing I/O, in interleaved
 // rounds. The first way is bare system calls with the same sockets and no table. Time is the forwarder's CPU
 // per packet; the ratios are taken within a round and hold on a busy machine where the times do not.
+// Then what it takes to open 15000 ports on each of two addresses, as far as they can be had at once.
 //   ports_bench [ROUNDS [WAY]]     steering needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -315,6 +317,50 @@ std::optional<Forwarder> through(Kind kind, RelayMode mode) {
   return forwarder(f);
 }
 
+/// The kernel's own memory, KiB.
+int64_t slab_kib() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("Slab:")) return std::atoll(line.c_str() + 5);
+  return 0;
+}
+
+/// Opens every port that it can and closes them again.
+void print_open_costs(const char* name, Kind kind, RelayMode mode) {
+  const std::array addresses{kHost, Address::v4(127, 0, 0, 2)};
+  const RelayGrant grant{.addresses = addresses, .ports = {.lo = 10'048, .hi = 25'047}};
+  const ListenSockets listen = listen_on_any();
+  auto ports = RelayPorts::make(grant, {.mode = mode});
+  if (!ports) return fmt::print("{}: {}\n", name, ports.error().message);
+  constexpr uint32_t kSlots = 1024;
+  std::vector<std::byte> memory(PacketPool::bytes_for(kSlots) + 64);
+  const size_t skew = 64 - reinterpret_cast<uintptr_t>(memory.data()) % 64;
+  PacketPool pool({memory.data() + skew, memory.size() - skew}, kSlots);
+  auto backend = make_backend(kind, listen.shard(0), pool, {.relay_ports = ports->get()}).value();
+  if (!backend->grant_relay(grant)) return;
+  RxBatch rx;
+  DropCounters drops;
+  std::vector<Endpoint> open;
+  const int64_t slab = slab_kib();
+  const int64_t from = thread_cpu_ns();
+  for (uint32_t port = grant.ports.lo; port <= grant.ports.hi; ++port)
+    for (const Address& a : addresses) {
+      const Endpoint e{a, static_cast<uint16_t>(port)};
+      if (port % kPortBlock == 0) backend->claim_block(e.port);
+      if (backend->open_port(e)) open.push_back(e);
+    }
+  backend->receive(rx, kPoll, drops);  // what is left to be armed
+  const int64_t opened = thread_cpu_ns();
+  const int64_t used = slab_kib() - slab;
+  for (const Endpoint& e : open) backend->close_port(e);
+  const int64_t closed = thread_cpu_ns();
+  const auto n = static_cast<double>(std::max<size_t>(open.size(), 1));
+  fmt::print(
+      "{:<14} {:>6} open {:>8.2f} us to open {:>8.2f} us to close {:>6.2f} KiB of kernel memory each\n", name,
+      open.size(), static_cast<double>(opened - from) / n / 1e3,
+      static_cast<double>(closed - opened) / n / 1e3, static_cast<double>(used) / n);
+}
+
 double at_rank(std::vector<double> v, double rank) {
   std::ranges::sort(v);
   return v[static_cast<size_t>(rank * static_cast<double>(v.size() - 1))];
@@ -349,4 +395,7 @@ int main(int argc, char** argv) {
     if (!w.ns.empty())
       fmt::print("{:<14} {:>10.0f} {:>12.0f} {:>8.2f} ({:.2f}..{:.2f})\n", w.name, at_rank(w.ns, 0.5),
                  at_rank(w.rate, 0.5), at_rank(w.ratio, 0.5), at_rank(w.ratio, 0.25), at_rank(w.ratio, 0.75));
+  print_open_costs("mmsg+sockets", Kind::mmsg, RelayMode::sockets);
+  print_open_costs("uring+sockets", Kind::uring, RelayMode::sockets);
+  print_open_costs("uring+steered", Kind::uring, RelayMode::steered);
 }

@@ -109,13 +109,19 @@ std::expected<void, IoError> RelayPorts::choose(const RelayPortsOptions& options
 }
 
 /// Nothing is bound to steered ports, so the kernel does not keep others off them; who is there already is
-/// left alone.
+/// left alone. A port that is free on all addresses of the host costs one look, whatever is granted.
 void RelayPorts::find_taken() {
   taken_.resize(space_.size());
-  for (uint32_t i = 0; i < space_.size(); ++i) {
-    const Endpoint e = space_.at(i);
-    if (space_.index(e) != PortSpace::kNone) taken_[i] = !bind_plain(e) && errno == EADDRINUSE;
-  }
+  const auto is_free = [](const Endpoint& e) { return bind_plain(e) || errno != EADDRINUSE; };
+  const auto [lo, hi] = space_.ports();
+  for (uint32_t port = lo; port <= hi; ++port)
+    for (const Address& any : {Address::v4(uint32_t{0}), Address{}}) {
+      if (is_free({any, static_cast<uint16_t>(port)})) continue;
+      for (const Address& a : space_.addresses()) {
+        const Endpoint e{a, static_cast<uint16_t>(port)};
+        if (a.is_v4() == any.is_v4()) taken_[space_.index(e)] = !is_free(e);
+      }
+    }
 }
 
 bool RelayPorts::is_taken(uint32_t index) const {

@@ -49,8 +49,9 @@ RelayAbility ShardPorts::ability(uint32_t ceiling, std::string_view how) {
 }
 
 RelayAbility ShardPorts::ability_of_sockets() {
-  return ability(ports_->files_per_shard(),
-                 fmt::format("one socket per port, {} open files", ports_->files()));
+  return ability(
+      ports_->files_per_shard(),
+      fmt::format("one socket (3 KiB of kernel memory) per port, {} open files in all", ports_->files()));
 }
 
 uint32_t ShardPorts::openable(const Endpoint& local) const {

@@ -38,7 +38,11 @@ bool PortReceives::open(uint32_t index, bool keep_fd) {
 void PortReceives::close(uint32_t index, bool started) {
   PortSocket& p = ports_[index];
   Progress& progress = progress_[index];
-  if (started && progress.state != State::idle) cancel(index);
+  if (started && progress.state != State::idle) {
+    request_cancel(index);
+    // What is in progress holds the socket, and so the port, until the kernel is entered once more.
+    ::io_uring_submit_and_get_events(rx_.get());
+  }
   progress.state = State::idle;
   progress.readable = false;
   const auto file = static_cast<uint32_t>(p.file);
@@ -49,8 +53,7 @@ void PortReceives::close(uint32_t index, bool started) {
   p = {.mark = p.mark + 1};
 }
 
-/// A request in progress holds the socket, and so the port. Entering the kernel once more ends it.
-void PortReceives::cancel(uint32_t index) {
+void PortReceives::request_cancel(uint32_t index) {
   const State state = progress_[index].state;
   const Op op = state == State::receiving ? Op::port_receive
                 : state == State::polling ? Op::port_poll
@@ -59,7 +62,18 @@ void PortReceives::cancel(uint32_t index) {
     ::io_uring_prep_cancel64(sqe, tag(op, index).packed(), 0);
     ::io_uring_sqe_set_data64(sqe, RequestTag{}.packed());
   }
-  ::io_uring_submit_and_get_events(rx_.get());
+}
+
+/// One by one: to cancel whatever there is the kernel goes through all of it for each, which takes seconds
+/// for tens of thousands.
+void PortReceives::cancel_all() {
+  for (uint32_t i = 0; i < progress_.size(); ++i) {
+    if (progress_[i].state == State::idle) continue;
+    if (::io_uring_sq_space_left(rx_.get()) == 0) rx_.end_cancelled();
+    request_cancel(i);
+    progress_[i].state = State::idle;
+  }
+  rx_.end_cancelled();
 }
 
 void PortReceives::list(uint32_t index) {

@@ -42,6 +42,9 @@ class PortReceives {
   /// `started`: the rings are enabled, so something may be in progress.
   void close(uint32_t index, bool started);
 
+  /// Ends everything that is in progress; what has completed is lost.
+  void cancel_all();
+
   /// Requests what is not in progress. `starved`: there is no slot to receive into; ports are then polled,
   /// and what they have is thrown away.
   void arm(bool starved);
@@ -64,7 +67,7 @@ class PortReceives {
   void request_discard(uint32_t index);
   RequestTag tag(RequestTag::Op op, uint32_t index) const { return {op, ports_[index].mark, index}; }
   void list(uint32_t index);
-  void cancel(uint32_t index);
+  void request_cancel(uint32_t index);
 
   Ring& rx_;
   Ring& tx_;

@@ -77,6 +77,10 @@ void Ring::cancel_all() {
   all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
   all.timeout = {.tv_sec = -1, .tv_nsec = -1};
   ::io_uring_register_sync_cancel(&ring_, &all);
+  end_cancelled();
+}
+
+void Ring::end_cancelled() {
   // What was cancelled ends when the kernel is entered, a part of it each time.
   do {
     ::io_uring_cq_advance(&ring_, ::io_uring_cq_ready(&ring_));

@@ -33,9 +33,12 @@ class Ring {
   bool set_file(uint32_t index, int fd);
   /// Ties the ring to the calling thread.
   bool enable();
-  /// Cancels everything in progress and waits for it; what has completed is lost. Calling thread as in
-  /// enable().
+  // To end with, on the thread of enable(). What has completed is lost.
+
+  /// Cancels everything in progress and waits for it.
   void cancel_all();
+  /// Waits for what is being cancelled.
+  void end_cancelled();
 
   io_uring* get() { return &ring_; }
   /// Whether the kernel has completions that only a system call brings into view.

@@ -103,7 +103,10 @@ std::expected<void, IoError> UringBackend::register_files(uint32_t ports) {
 
 UringBackend::~UringBackend() {
   // If the owner has ended, the kernel has already let go of what it had in progress.
-  if (started_ && owner_ == std::this_thread::get_id()) rx_ring_.cancel_all();
+  if (started_ && owner_ == std::this_thread::get_id()) {
+    port_receives_.cancel_all();
+    rx_ring_.cancel_all();
+  }
   // Else relay ports would stay bound until the kernel finds the time to take the rings apart.
   for (Ring* ring : {&rx_ring_, &tx_ring_}) ring->unregister_files();
 }
@@ -346,8 +349,9 @@ std::expected<RelayAbility, IoError> UringBackend::grant_relay(const RelayGrant&
   }
   // The kernel takes no larger table than a process may open files, but files in it are not counted as open.
   const uint32_t room = ports_.files_limit() - std::min(ports_.files_limit(), kFirstPortFile);
-  const RelayAbility ability = ring_sends_ ? ports_.ability(room, "one socket per port, in io_uring's table")
-                                           : ports_.ability_of_sockets();
+  const RelayAbility ability =
+      ring_sends_ ? ports_.ability(room, "one socket (3 KiB of kernel memory) per port, in io_uring's table")
+                  : ports_.ability_of_sockets();
   if (auto ok = register_files(ability.max_open); !ok) return std::unexpected(ok.error());
   port_receives_.grant(ability.max_open);
   return ability;

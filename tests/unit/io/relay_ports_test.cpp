@@ -126,7 +126,7 @@ TEST_CASE_TEMPLATE("what can be had is said in one line, with its ceiling", B, E
   CHECK(!mentions(a.text, "\n"));
   CHECK(mentions(a.text, fmt::format("at most {} flows on this shard", a.max_open)));
   CHECK(a.steered == (rig.ports->steered() != nullptr));
-  CHECK(mentions(a.text, a.steered ? "steered" : "one socket per port"));
+  CHECK(mentions(a.text, a.steered ? "steered" : "per port"));
   if (a.steered) CHECK(a.max_open == 3 * 10'001);
   if (!a.steered) CHECK(a.max_open < rig.ports->files());
 }
