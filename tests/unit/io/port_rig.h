@@ -72,7 +72,6 @@ struct PortRig : Rig {
                                       parse_address("::1").value()};
     return {.addresses = addresses, .ports = {.lo = 20'000, .hi = 30'000}};
   }
-  uint64_t backend_sleeps() const { return __atomic_load_n(&backend->counters().sleeps, __ATOMIC_RELAXED); }
 
   std::shared_ptr<RelayPorts> ports;
   RelayAbility ability;

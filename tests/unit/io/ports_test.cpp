@@ -280,14 +280,19 @@ TEST_CASE_TEMPLATE("a shard asleep wakes for a relay port", B, EVERY_PORTS) {
   const Endpoint port = with_port("127.0.0.1", 20'000);
   REQUIRE(rig.backend->open_port(port));
   Peer peer("127.0.0.1:0");
-  std::thread sender([&] {
-    const Micros deadline = far_away();
-    while (rig.backend_sleeps() == 0 && monotonic_now() < deadline) std::this_thread::yield();
-    peer.send(port, "wake");
+  constexpr int kRounds = 50;
+  std::thread other([&] {
+    for (int i = 0; i < kRounds; ++i) peer.send(port, peer.receive().bytes);
   });
-  rig.receive(1);
-  sender.join();
-  CHECK(rig.text(rig.rx[0]) == "wake");
+  for (int i = 0; i < kRounds; ++i) {
+    rig.compose(fmt::format("{}", i), port, peer.here());
+    rig.send();
+    rig.receive(1);
+    CHECK(rig.text(rig.rx[0]) == fmt::format("{}", i));
+    rig.clear();
+  }
+  other.join();
+  CHECK(rig.backend->counters().sleeps > 0);
 }
 
 }  // namespace
