@@ -5,7 +5,7 @@
 #include <exception>
 #include <stdexcept>
 
-#include "tests/interop/load/caller.h"
+#include "tests/capi/caller.h"
 
 using namespace sluice;
 

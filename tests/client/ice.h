@@ -12,6 +12,7 @@
 #include "net/base/units.h"
 #include "net/crypto/primitives.h"
 #include "net/stun/message.h"
+#include "tests/client/offer.h"
 
 namespace sluice::test {
 
@@ -19,10 +20,6 @@ namespace sluice::test {
 struct Outgoing {
   Endpoint to;
   std::vector<uint8_t> bytes;
-};
-
-struct IceCredentials {
-  std::string ufrag, pwd;
 };
 
 struct IceOptions {

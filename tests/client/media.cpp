@@ -1,6 +1,7 @@
 #include "tests/client/media.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 

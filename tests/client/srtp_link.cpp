@@ -1,6 +1,6 @@
 #include "tests/client/srtp_link.h"
 
-#include <algorithm>
+#include "tools/client/srtp_keys.h"
 
 namespace sluice::test {
 
@@ -10,15 +10,9 @@ SrtpLink::~SrtpLink() {
 }
 
 bool SrtpLink::open(const dtls::SrtpKeys& keys) {
-  const auto profile = srtp::profile_from_id(keys.profile);
-  if (!profile) return false;
-  srtp::MasterKey receive, send;
-  receive.profile = send.profile = *profile;
-  std::ranges::copy(keys.server_key(), receive.key.begin());
-  std::ranges::copy(keys.server_salt(), receive.salt.begin());
-  std::ranges::copy(keys.client_key(), send.key.begin());
-  std::ranges::copy(keys.client_salt(), send.salt.begin());
-  return in_.open(cipher_, in_context_, receive) && out_.open(cipher_, out_context_, send);
+  const auto master = client::master_keys(keys);
+  return master && in_.open(cipher_, in_context_, master->server) &&
+         out_.open(cipher_, out_context_, master->client);
 }
 
 std::vector<uint8_t> SrtpLink::protect(std::vector<uint8_t> plain, size_t header_len, bool rtcp) {

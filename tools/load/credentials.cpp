@@ -33,7 +33,9 @@ Result from_file(const std::string& path, uint32_t sessions) {
     return std::unexpected(fmt::format(
         "--ufrags: {} has {} lines for {} sessions; print more with sluice token ufrag --count {}", path,
         logins->size(), sessions, sessions));
-  return Credentials{std::move(*logins), {}, {}};
+  Credentials out;
+  out.ice = std::move(*logins);
+  return out;
 }
 
 Result minted(const RelayOptions& o, uint32_t sessions) {
@@ -112,7 +114,13 @@ std::expected<std::vector<IceLogin>, std::string> parse_logins(std::string_view 
 std::expected<Credentials, std::string> make_credentials(const Options& o, uint32_t sessions) {
   if (o.mode == Mode::relay) return relay_credentials(o.relay, sessions);
   if (o.mode == Mode::turn) return turn_credentials(o.turn);
-  return Credentials{};
+  Credentials out;
+  if (o.mode == Mode::whip && !o.whip.token.empty()) {
+    const auto token = control::read_secret(o.whip.token);
+    if (!token) return std::unexpected(fmt::format("--token: {}", token.error()));
+    out.token = token->secret.reveal();
+  }
+  return out;
 }
 
 }  // namespace sluice::load

@@ -18,6 +18,7 @@ struct IceLogin {
 struct Credentials {
   std::vector<IceLogin> ice;  ///< one per session, over all threads
   std::string turn_user, turn_password;
+  std::string token;  ///< for WHIP and WHEP
 };
 
 /// For at most `sessions` sessions. The error names the flag and the remedy, and no secret.

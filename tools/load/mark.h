@@ -39,6 +39,10 @@ inline Mark read_mark(Bytes packet) {
           load_be<uint32_t>(at + 8), static_cast<Nanos>(load_be<uint64_t>(at + 12))};
 }
 
+/// Of a stream.
+constexpr uint32_t rtp_ssrc(uint32_t session, Way way) {
+  return 0x51000000U + (session << 1) + (way == Way::down ? 1U : 0U);
+}
 /// An RTP header (payload type 111, 20 ms of Opus at 48 kHz) and the mark at the end; what is between stays.
 /// To a relay it looks like SRTP. `packet` is at least kMinPacket long.
 inline void write_rtp(MutBytes packet, const Mark& m) {
@@ -47,7 +51,7 @@ inline void write_rtp(MutBytes packet, const Mark& m) {
   at[1] = 111;
   store_be<uint16_t>(at + 2, static_cast<uint16_t>(m.number));
   store_be<uint32_t>(at + 4, m.number * 960);
-  store_be<uint32_t>(at + 8, 0x51000000U + (m.session << 1) + (m.way == Way::down ? 1U : 0U));
+  store_be<uint32_t>(at + 8, rtp_ssrc(m.session, m.way));
   write_mark(at + packet.size() - kMarkBytes, m);
 }
 inline bool is_rtp(Bytes b) { return b.size() >= kMinPacket && (b[0] & 0xC0) == 0x80; }

@@ -68,7 +68,15 @@ Checked check_veth(const Options& o) {
 }
 
 Checked check_mode(const Options& o) {
-  if (o.mode == Mode::whip) return {};
+  if (o.mode == Mode::whip) {
+    if (o.workers() > 1 && o.whip.agent.empty())
+      return wrong("--cores: a publisher and its players are one thread's; give one core, or --agent");
+    if (o.whip.players > 1000) return wrong("--players: more than 1000 of one publisher; give fewer");
+    if (o.whip.agent.empty() && o.sessions % (1 + o.whip.players) != 0)
+      return wrong(fmt::format("--sessions: {} is no multiple of {}, a publisher and its players", o.sessions,
+                               1 + o.whip.players));
+    return {};
+  }
   if (o.target.port == 0) return wrong("--to: has no port; write e.g. 127.0.0.1:3478");
   if (o.servers < 1 || o.servers > 1000)
     return wrong(fmt::format("--servers: {} is out of range; give 1 to 1000", o.servers));

@@ -39,6 +39,8 @@ struct TurnOptions {
 
 struct WhipOptions {
   std::string url = "http://127.0.0.1:8080";
+  bool tls = false;  ///< of the URL, and so are host and port
+  std::string host = "127.0.0.1", port = "8080";
   std::string room = "load";
   std::string agent;     ///< talk to this agent instead of rooms
   uint32_t players = 1;  ///< per publisher

@@ -5,12 +5,11 @@
 #include <fmt/format.h>
 
 #include "net/crypto/hmac.h"
-#include "net/stun/builder.h"
+#include "tools/load/checks.h"
 
 namespace sluice::load {
 namespace {
 
-constexpr uint32_t kPriority = 0x6E7F1EFF;    // host candidate, prflx type preference (RFC 8445 §5.1.2)
 constexpr Nanos kConsentLost = 30 * kSecond;  // RFC 7675 §5.1
 
 /// The client's ufrag names its session.
@@ -33,15 +32,9 @@ void RelayProtocol::open(uint32_t s, Nanos now) {
 
 void RelayProtocol::send_check(uint32_t s, Nanos now) {
   TxPacket& p = bench_.control.open(client(s), bench_.options.target);
-  stun::Builder b({p.data, kMaxPayload}, stun::Class::request, stun::Method::binding,
-                  clients_[s].check.id(bench_.run, s));
-  b.username(login(s).ufrag, client_ufrag(s));
-  b.u64(stun::Attr::ice_controlling, uint64_t{bench_.run} << 32 | s);
-  b.u32(stun::Attr::priority, kPriority);
-  b.flag(stun::Attr::use_candidate);
-  b.integrity(stun::Integrity::sha1, crypto::kPrimitives, as_bytes(login(s).password));
-  b.fingerprint();
-  p.len = static_cast<uint16_t>(b.size());
+  const std::string ours = client_ufrag(s);
+  p.len = write_check({p.data, kMaxPayload}, clients_[s].check.id(bench_.run, s),
+                      {login(s).ufrag, ours, login(s).password}, uint64_t{bench_.run} << 32 | s);
   bench_.control.commit();
   bench_.sessions.set_timer(s, now + clients_[s].check.transmit());
 }
@@ -79,12 +72,7 @@ void RelayProtocol::on_check(const stun::View& check, const RxPacket& p) {
   session.far = p.local;
   session.down_to = p.remote;
   TxPacket& out = bench_.control.open(p.local, p.remote);
-  stun::Builder b({out.data, kMaxPayload}, stun::Class::success, stun::Method::binding,
-                  check.transaction_id());
-  b.xor_address(stun::Attr::xor_mapped_address, p.remote);
-  b.integrity(stun::Integrity::sha1, crypto::kPrimitives, password);
-  b.fingerprint();
-  out.len = static_cast<uint16_t>(b.size());
+  out.len = write_check_answer({out.data, kMaxPayload}, check, p.remote, login(*s).password);
   bench_.control.commit();
 }
 

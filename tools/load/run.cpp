@@ -21,6 +21,7 @@ namespace {
 
 constexpr Nanos kSetupPatience = 30 * kSecond;  ///< beyond the time that the pace of openings takes
 constexpr Nanos kDrain = kSecond / 2;           ///< for packets on their way at a window's end
+constexpr Nanos kAgentDrain = 3 * kSecond;      ///< an echo agent answers up to 2 s later
 constexpr int kTickMs = 20;
 
 volatile std::sig_atomic_t g_interrupted = 0;
@@ -183,7 +184,7 @@ class Run {
     }
     wait_until(begin, "warm-up");
     wait_until(end, "measuring");
-    wait_until(now_ns() + kDrain, "draining");
+    wait_until(now_ns() + (o_.mode == Mode::whip ? kAgentDrain : kDrain), "draining");
     TrialRecord record;
     record.sessions = n;
     record.seconds = seconds;

@@ -53,7 +53,7 @@ class Sessions {
   }
   /// Also of a session that was ready: then it is lost.
   void fail(uint32_t s, std::string_view why) {
-    if (all_[s].state == State::failed) return;
+    if (all_[s].state == State::failed || all_[s].state == State::closed) return;
     if (all_[s].state == State::ready) --setup_.ready;
     all_[s].state = State::failed;
     due_[s] = kNanosNever;

@@ -13,6 +13,7 @@
 #include "tools/load/socket_wire.h"
 #include "tools/load/turn_protocol.h"
 #include "tools/load/udp_protocol.h"
+#include "tools/load/whip_protocol.h"
 
 namespace sluice::load {
 namespace {
@@ -34,8 +35,9 @@ std::unique_ptr<Protocol> make_protocol(const Bench& bench) {
       return std::make_unique<RelayProtocol>(bench);
     case Mode::turn:
       return std::make_unique<TurnProtocol>(bench);
-    case Mode::udp:
     case Mode::whip:
+      return std::make_unique<WhipProtocol>(bench);
+    case Mode::udp:
       break;
   }
   return std::make_unique<UdpProtocol>(bench);
@@ -69,7 +71,8 @@ std::expected<std::unique_ptr<Wire>, std::string> Worker::open_wire() const {
   SocketWireOptions w;
   w.clients = options_.capacity;
   w.partners = o.mode == Mode::udp && o.path == UdpPath::pairs;
-  w.source = o.target.is_v4() ? Address::v4(uint32_t{0}) : Address{};
+  const bool ipv4 = o.mode == Mode::whip || o.target.is_v4();
+  w.source = ipv4 ? Address::v4(uint32_t{0}) : Address{};
   if (o.target.addr.is_loopback() && o.target.is_v4())
     w.spread = AddressPlan::of(kLoopbackNet, options_.index);
   if (needs_servers(o))

@@ -7,6 +7,7 @@
 #include "engine/sluice.h"
 #include "tools/load/forwarder.h"
 #include "tools/load/run.h"
+#include "tools/sluice/client.h"
 
 namespace sluice {
 namespace {
@@ -20,6 +21,7 @@ the result is marked INVALID. Every run ends by itself; Ctrl-C ends it early wit
 Modes, each with its own --help:
   relay      WebRTC clients through a relay that routes by ufrag, with media servers of its own behind it
   turn       clients of any TURN server, with peers of its own
+  whip       whole WebRTC clients with DTLS and SRTP: publishers with players, or callers of an agent
   udp        plain packets through any UDP forwarder
   veth       holds a namespace and a veth pair, so that --via writes frames by AF_PACKET and one core outruns
              what it measures
@@ -54,6 +56,13 @@ constexpr const char* kTurnExamples = R"(Examples:
   sluice load turn --to 127.0.0.1:3478 --secret @turn-secret.txt --allocate-only --sessions 10000 --setup-rate 2000
       The rate of allocations, and 10 000 of them held.)";
 
+constexpr const char* kWhipExamples = R"(Examples:
+  sluice load whip --url http://127.0.0.1:8080 --agent echo --sessions 200
+      200 calls to the echo agent: each packet comes back, the agent's delay counts as latency.
+  sluice load whip --url https://media.example --token @token.txt --players 9 --sessions 100 --seconds 30
+      10 rooms load0 to load9, each with a WHIP publisher and 9 WHEP players.
+The token is for all rooms (or the agent); without --room-secret the server wants none.)";
+
 constexpr const char* kVethExamples = R"(Example, a server on core 0 and the generator on core 1:
   sluice load veth --name sl --server-cores 0 --cores 1 &
   sluice load forwarder --listen 198.18.0.1:5000 --cores 0 &
@@ -75,6 +84,7 @@ void LoadCommand::add_to(CLI::App& app, int& status, std::vector<std::string> wo
   load->footer(kLoadText);
   add_relay(*load);
   add_turn(*load);
+  add_whip(*load);
   add_udp(*load);
   add_forwarder(*load);
   add_veth(*load);
@@ -211,6 +221,24 @@ void LoadCommand::add_forwarder(CLI::App& load) {
       [this] { *status_ = load::run_forwarder({forward_listen_, forward_to_, cores_, forward_seconds_}); });
 }
 
+void LoadCommand::add_whip(CLI::App& load) {
+  load::WhipOptions& o = options_.whip;
+  auto* mode = load.add_subcommand("whip", "Whole WebRTC clients: WHIP, WHEP or agents");
+  const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
+    return mode->add_option(flag, value, help)->type_name(type)->capture_default_str();
+  };
+  add("--url", o.url, "Of the server", "URL");
+  auto* room = add("--room", o.room, "Rooms are named so, with a number behind", "NAME");
+  auto* players = add("--players", o.players, "WHEP players of each publisher", "N");
+  add("--agent", o.agent, "Talk to this agent instead", "NAME")->excludes(room)->excludes(players);
+  add("--token", o.token, "File with a bearer token", "@FILE");
+  mode->add_flag("--insecure", o.insecure, "Do not check an HTTPS certificate");
+  add_flow(*mode);
+  add_common(*mode);
+  mode->footer(kWhipExamples);
+  mode->callback([this] { *status_ = run(load::Mode::whip); });
+}
+
 void LoadCommand::add_veth(CLI::App& load) {
   auto* mode = load.add_subcommand("veth", "Hold a namespace and a veth pair for other runs (root)");
   mode->add_option("--name", veth_.name, "Of the namespace")->type_name("NAME")->capture_default_str();
@@ -249,6 +277,11 @@ std::string LoadCommand::parse() {
     if (!cores) return cores.error();
     o.cores = std::move(*cores);
   }
+  const auto url = parse_url(o.whip.url);
+  if (!url) return fmt::format("--url: {}", url.error());
+  o.whip.tls = url->tls;
+  o.whip.host = url->host;
+  o.whip.port = url->port;
   if (!server_cores_.empty()) {
     auto cores = load::parse_cores(server_cores_);
     if (!cores) return "--server-cores: write e.g. 0 or 0,2-3";

@@ -25,6 +25,7 @@ class LoadCommand {
   void add_relay(CLI::App& load);
   void add_turn(CLI::App& load);
   void add_forwarder(CLI::App& load);
+  void add_whip(CLI::App& load);
   void add_veth(CLI::App& load);
   int run(load::Mode mode);
   std::string parse();

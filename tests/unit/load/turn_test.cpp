@@ -80,7 +80,8 @@ Options options() {
 
 struct TurnRig {
   explicit TurnRig(uint32_t n, const Options& o = options())
-      : rig(n, o, {{}, "alice", "secret"}, [this](PretendWire& w, const Datagram& d) { server(w, d); }) {}
+      : rig(n, o, {.ice = {}, .turn_user = "alice", .turn_password = "secret", .token = {}},
+            [this](PretendWire& w, const Datagram& d) { server(w, d); }) {}
   const SetupFigures& setup() const { return rig.sessions.setup(); }
   Server server;
   Rig<TurnProtocol> rig;

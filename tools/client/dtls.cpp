@@ -1,4 +1,4 @@
-#include "tests/unit/dtls/client.h"
+#include "tools/client/dtls.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +17,7 @@
 #include <openssl/x509.h>
 #include <sys/time.h>
 
-namespace sluice::test {
+namespace sluice::client {
 namespace {
 
 void must(bool ok, const char* what) {
@@ -207,4 +207,4 @@ dtls::Fingerprint Client::server_fingerprint() const {
 const char* Client::cipher() const { return SSL_get_cipher_name(ssl_.get()); }
 bool Client::extended_master_secret() const { return SSL_get_extms_support(ssl_.get()) == 1; }
 
-}  // namespace sluice::test
+}  // namespace sluice::client

@@ -1,4 +1,4 @@
-#include "tests/interop/load/signalling.h"
+#include "tests/capi/signalling.h"
 
 #include <stdexcept>
 

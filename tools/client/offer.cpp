@@ -1,4 +1,4 @@
-#include "tests/client/offer.h"
+#include "tools/client/offer.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 #include "net/sdp/fragment.h"
 #include "net/sdp/offer.h"
 
-namespace sluice::test {
+namespace sluice::client {
 namespace {
 
 constexpr uint8_t kOpus = 111, kVp8 = 96;
@@ -112,4 +112,4 @@ std::optional<Answer> read_restart(std::string_view fragment) {
   return a;
 }
 
-}  // namespace sluice::test
+}  // namespace sluice::client

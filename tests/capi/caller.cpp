@@ -1,4 +1,4 @@
-#include "tests/interop/load/caller.h"
+#include "tests/capi/caller.h"
 
 #include <algorithm>
 #include <array>

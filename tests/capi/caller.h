@@ -10,7 +10,7 @@
 #include "net/base/units.h"
 #include "net/srtp/cipher.h"
 #include "net/srtp/srtp.h"
-#include "tests/interop/load/signalling.h"
+#include "tests/capi/signalling.h"
 #include "tests/unit/dtls/client.h"
 
 namespace sluice::load {
