@@ -35,12 +35,12 @@ void Generator::set_pace(const Pace& pace) {
 bool Generator::step(Nanos now) {
   bool work = receive(now);
   if (work) now = bench_.wire.now();
-  if (send_due(up_, Way::up, now)) {
-    work = true;
-    now = bench_.wire.now();
+  if (now >= next_send_) {
+    next_send_ = now + bench_.options.quantum;
+    work = send_due(up_, Way::up, now) || work;
+    work = send_due(down_, Way::down, now) || work;
+    media_.flush();
   }
-  work = send_due(down_, Way::down, now) || work;
-  media_.flush();
   protocol_.poll(now);
   work = open_due(now) || work;
   if (now >= next_sweep_) sweep(now);
@@ -154,7 +154,7 @@ void Generator::sweep(Nanos now) {
 }
 
 Nanos Generator::next_due(Nanos now) const {
-  Nanos due = std::min(up_.next().at, down_.next().at);
+  Nanos due = std::max(std::min(up_.next().at, down_.next().at), next_send_);
   if (opened_ < pace_.target) due = std::min(due, next_open_);
   return std::min(due, now + kSweepEvery);
 }

@@ -56,6 +56,7 @@ class Generator {
   Schedule up_, down_;
   uint32_t opened_ = 0;
   Nanos next_open_ = 0;
+  Nanos next_send_ = 0;
   uint32_t swept_ = 0;
   Nanos next_sweep_ = 0;
   Figures figures_;

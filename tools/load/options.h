@@ -84,6 +84,7 @@ struct Options {
   uint32_t servers = 1;  ///< far sides of our own
   bool spin = false;
   double max_lag_ms = 2;
+  Nanos quantum = 100'000;  ///< packets that are due within it leave together
 
   std::string json;
   bool quiet = false;

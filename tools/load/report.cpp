@@ -54,7 +54,10 @@ void put_options(Json& j, const Options& o) {
   j.member("warmup", o.warmup).member("ramp", o.ramp).member("setup_rate", o.setup_rate);
   j.member("size", o.size).member("dtx", o.dtx).member("up", o.up).member("down", o.down);
   j.member("search", o.search).member("max_sessions", o.max_sessions).member("max_loss_percent", o.max_loss);
-  j.member("trial_seconds", o.trial_seconds).member("max_lag_ms", o.max_lag_ms).member("spin", o.spin);
+  j.member("trial_seconds", o.trial_seconds)
+      .member("max_lag_ms", o.max_lag_ms)
+      .member("spin", o.spin)
+      .member("quantum_us", static_cast<double>(o.quantum) / 1e3);
   j.member("serve", text_of(o.serve))
       .member("servers", o.servers)
       .member("veth", o.veth.make || !o.veth.via.empty());

@@ -110,6 +110,9 @@ void LoadCommand::add_common(CLI::App& mode) {
   add("--server-cores", server_cores_, "With --veth: cores that do the receive work of the server's end",
       "LIST");
   add("--max-lag", o.max_lag_ms, "Invalid if 1 % of the packets leave later than so many milliseconds", "MS");
+  add("--quantum", quantum_us_, "Packets due within so many microseconds leave together; 0: each at its time",
+      "US")
+      ->check(CLI::Range(0.0, 10'000.0));
   mode.add_flag("--spin", o.spin, "Never sleep: exact to microseconds, a whole core")->group("Run");
   add("--json", o.json, "Write the result there; tools/load/README.md describes it", "FILE");
   mode.add_flag("--quiet", o.quiet, "No live lines")->group("Run");
@@ -288,6 +291,7 @@ std::string LoadCommand::parse() {
     o.veth.server_cores = std::move(*cores);
   }
   o.io = io_ == "sockets" ? load::Io::sockets : io_ == "frames" ? load::Io::frames : load::Io::automatic;
+  o.quantum = static_cast<load::Nanos>(quantum_us_ * 1e3);
   o.relay.consent = static_cast<load::Nanos>(consent_ * 1e9);
   o.up = direction_ != "down";
   o.down = direction_ != "up";

@@ -35,7 +35,7 @@ class LoadCommand {
   std::string server_cores_, target_, serve_ = "127.0.0.1:7000", cores_, io_ = "auto", direction_ = "both",
                                       path_ = "sink";
   std::string forward_listen_ = "127.0.0.1:5000", forward_to_;
-  double forward_seconds_ = 60, consent_ = 4;
+  double forward_seconds_ = 60, consent_ = 4, quantum_us_ = 100;
   int* status_ = nullptr;
 };
 
