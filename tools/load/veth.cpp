@@ -5,14 +5,22 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,16 +70,42 @@ bool valid_name(const std::string& name) {
          std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-/// Receive packet steering: the softirq work of what arrives at `interface` is done on these cores.
+/// Receive work by a thread of its own instead of the sender's softirq, which a veth has only with GRO. As
+/// with a card's interrupts, packets that come while it runs wake nobody; steering by RPS would interrupt the
+/// other core for almost each one.
+void thread_receive(const std::string& interface) {
+  const io::Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_value gro{.cmd = ETHTOOL_SGRO, .data = 1};
+  ifreq request{};
+  std::copy_n(interface.data(), std::min(interface.size(), sizeof request.ifr_name - 1), request.ifr_name);
+  request.ifr_data = reinterpret_cast<char*>(&gro);
+  if (::ioctl(fd.get(), SIOCETHTOOL, &request) != 0) return;
+  ip(fmt::format("link set {} up", interface));
+  std::ofstream(fmt::format("/sys/class/net/{}/threaded", interface)) << "1";
+}
+
+/// Pins the threads that thread_receive() brought about, once the interface is up. False if there are none.
+bool pin_receive(const std::string& interface, const std::vector<unsigned>& cores) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const unsigned c : cores) CPU_SET(c, &set);
+  bool any = false;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    std::ifstream file(entry.path() / "comm");
+    std::string comm;
+    if (!std::getline(file, comm) || !comm.starts_with(fmt::format("napi/{}-", interface))) continue;
+    const int pid = std::atoi(entry.path().filename().c_str());
+    any = ::sched_setaffinity(pid, sizeof set, &set) == 0 || any;
+  }
+  return any;
+}
+
+/// Whoever's core it is pays for receiving at `interface`.
 void steer(const std::string& interface, const std::vector<unsigned>& cores) {
-  uint32_t mask = 0;
-  for (const unsigned c : cores)
-    if (c < 32) mask |= 1U << c;
-  std::ofstream file(fmt::format("/sys/class/net/{}/queues/rx-0/rps_cpus", interface));
-  file << fmt::format("{:x}", mask) << std::flush;
-  if (!file)
-    fmt::print(stderr, "sluice load: cannot steer {}: its packets are processed on the sender's core\n",
-               interface);
+  if (cores.empty() || pin_receive(interface, cores)) return;
+  fmt::print(stderr, "sluice load: cannot pin the receive work of {}: it is done on the sender's core\n",
+             interface);
 }
 
 void remove(const std::string& name) {
@@ -115,9 +149,8 @@ std::expected<Veth, std::string> Veth::make(const std::string& name,
                                                 kServerMacText, g, kOurMacText)});
       !made)
     return std::unexpected(made.error());
-  // Before it moves: in the namespace there is no /sys of it.
-  if (!server_cores.empty()) steer(s, server_cores);
-  if (!our_cores.empty()) steer(g, our_cores);
+  if (!server_cores.empty()) thread_receive(s);
+  if (!our_cores.empty()) thread_receive(g);
   std::vector<std::string> steps{fmt::format("link set {} netns {}", g, name),
                                  fmt::format("-n {} link set {} up", name, g),
                                  fmt::format("link set {} up", s)};
@@ -129,6 +162,8 @@ std::expected<Veth, std::string> Veth::make(const std::string& name,
   steps.push_back(fmt::format("route add {} dev {}", kRouter, s));
   steps.push_back(fmt::format("route add 198.18.0.0/15 via {} dev {} src 198.18.0.1", kRouter, s));
   if (auto made = all(steps); !made) return std::unexpected(made.error());
+  steer(s, server_cores);
+  steer(g, our_cores);
   auto netns = open_netns(name);
   if (!netns) return std::unexpected(netns.error());
   return Veth(name, std::move(*netns), true);

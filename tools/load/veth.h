@@ -22,7 +22,7 @@ class Veth {
   static constexpr io::link::MacAddress kOurMac{0x02, 0x53, 0x4C, 0, 0, 2};
 
   /// Makes both; what is left of an earlier one of that name is removed first. `name`: 1 to 12 of a-z 0-9.
-  /// `cores`: where each end's receive work is done (RPS); empty: where the sender runs.
+  /// `cores`: where each end's receive work is done (threaded NAPI); empty: where the sender runs.
   static std::expected<Veth, std::string> make(const std::string& name,
                                                const std::vector<unsigned>& server_cores,
                                                const std::vector<unsigned>& our_cores);
