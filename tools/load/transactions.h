@@ -10,7 +10,7 @@
 namespace sluice::load {
 
 inline constexpr Nanos kFirstTimeout = kSecond / 2;
-inline constexpr int kMaxTries = 7;
+inline constexpr int kMaxTries = 6;  ///< given up after 23.5 s
 
 /// The request that a session waits for.
 struct Transaction {

@@ -39,6 +39,14 @@ TEST_CASE("What is wrong is named with its flag") {
       {"--direction", [](Options& o) { o.up = o.down = false; }},
       {"--max-sessions", [](Options& o) { o.search = true, o.max_sessions = 1; }},
       {"--trial-seconds", [](Options& o) { o.search = true, o.trial_seconds = 0; }},
+      {"--veth", [](Options& o) { o.veth = {.make = true, .via = "sl", .server_cores = {}}; }},
+      {"--io", [](Options& o) { o.io = Io::frames; }},
+      {"--io", [](Options& o) { o.io = Io::sockets, o.veth.make = true; }},
+      {"--to", [](Options& o) { o.veth.make = true, o.target = parse_endpoint("[::1]:1").value(); }},
+      {"--serve", [](Options& o) { o.serve = parse_endpoint("[::1]:7000").value(); }},
+      {"--user", [](Options& o) { o.mode = Mode::turn; }},
+      {"--sessions", [](Options& o) { o.mode = Mode::whip, o.whip.players = 2, o.sessions = 10; }},
+      {"--players", [](Options& o) { o.mode = Mode::whip, o.whip.players = 2000, o.sessions = 2001; }},
   };
   CHECK(check(good()));
   for (const Case& c : cases) {
