@@ -84,6 +84,12 @@ Checked check_mode(const Options& o) {
     return wrong("--serve: is not of the address family of --to; give both as IPv4 or both as IPv6");
   if (o.mode == Mode::turn && o.turn.user.empty() && o.turn.secret.empty())
     return wrong("--user: give NAME:PASSWORD, or --secret @FILE");
+  if (o.mode == Mode::turn && o.turn.secret.empty() && !o.turn.user.starts_with('@') &&
+      o.turn.user.find(':') == std::string::npos)
+    return wrong("--user: is neither NAME:PASSWORD nor @FILE");
+  const bool mints = !o.relay.route_key.empty() && !o.relay.ice_key.empty() && !o.relay.server.empty();
+  if (o.mode == Mode::relay && o.relay.ufrags.empty() && !mints)
+    return wrong("--ufrags: give a file of ufrags, or --route-key, --ice-key and --server to mint them");
   const uint64_t last = uint64_t{o.serve.port} + uint64_t{o.servers} * o.workers() - 1;
   if (o.serve.port == 0 || last > 65535)
     return wrong(fmt::format("--serve: ports {} to {} are wanted; begin lower", o.serve.port, last));

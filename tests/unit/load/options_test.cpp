@@ -45,6 +45,8 @@ TEST_CASE("What is wrong is named with its flag") {
       {"--to", [](Options& o) { o.veth.make = true, o.target = parse_endpoint("[::1]:1").value(); }},
       {"--serve", [](Options& o) { o.serve = parse_endpoint("[::1]:7000").value(); }},
       {"--user", [](Options& o) { o.mode = Mode::turn; }},
+      {"--user", [](Options& o) { o.mode = Mode::turn, o.turn.user = "alice"; }},
+      {"--ufrags", [](Options& o) { o.mode = Mode::relay, o.relay.route_key = "@file"; }},
       {"--sessions", [](Options& o) { o.mode = Mode::whip, o.whip.players = 2, o.sessions = 10; }},
       {"--players", [](Options& o) { o.mode = Mode::whip, o.whip.players = 2000, o.sessions = 2001; }},
   };
