@@ -130,7 +130,11 @@ Status Rewriter::ufrag(std::string_view value) {
     return at_.malformed("ice-ufrag", "a=ice-ufrag is not 4 to 256 letters, digits, + and /",
                          "Make it as RFC 8839 section 5.4 says.");
   (sections_ == 0 ? session_ufrag_ : ufrag_here_) = true;
-  if (std::ranges::find(out_.ufrags, value) == out_.ufrags.end()) out_.ufrags.emplace_back(value);
+  if (std::ranges::find(out_.ufrags, value) != out_.ufrags.end()) return {};
+  if (out_.ufrags.size() == kMediaMax)
+    return at_.malformed("ice-ufrag", fmt::format("there are more than {} ufrags", kMediaMax),
+                         "Use one in each m-section.");
+  out_.ufrags.emplace_back(value);
   return {};
 }
 

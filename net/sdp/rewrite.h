@@ -17,7 +17,7 @@ inline constexpr size_t kRelayEndpointsMax = 16;
 
 struct Rewritten {
   std::string text;                 ///< CRLF lines
-  std::vector<std::string> ufrags;  ///< all a=ice-ufrag in it, each once, in order; never empty
+  std::vector<std::string> ufrags;  ///< all a=ice-ufrag in it, each once: 1..kMediaMax
 };
 
 /// A client's description for a server: without candidates and end-of-candidates, so that the server waits
