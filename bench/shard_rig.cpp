@@ -84,6 +84,7 @@ Client ShardRig::connect(engine::Role role, uint32_t room, uint32_t shard) {
   audio.ext.set(rtp::ExtKind::mid, 4);
   audio.ext.set(rtp::ExtKind::audio_level, 1);
   ice::UfragFields f;
+  f.node = 1;
   f.session_index = c.key.index;
   f.session_gen = c.key.gen;
   f.expiry = static_cast<ice::ExpiryUnit>(ice::expiry_unit(static_cast<uint64_t>(now_.us) / 1'000'000) + 100);

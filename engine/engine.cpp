@@ -10,9 +10,11 @@
 namespace sluice::engine {
 namespace {
 
-constexpr uint8_t kKeyId = 0;
-
 uint32_t derived_pool_slots(const EngineConfig& c) { return c.backend_slots + 8 * c.max_sessions; }
+
+Failure no_relay() {
+  return {SLUICE_E_UNSUPPORTED, "role", "this process is no relay", "run it with --role relay or both"};
+}
 
 Failure io_failure(std::string field, const io::IoError& e) {
   return {SLUICE_E_IO, std::move(field), e.message, e.fix};
@@ -31,8 +33,10 @@ Engine::Engine(EngineConfig config, dtls::Context context, crypto::Random random
       unix_offset_us_(unix_offset_us) {}
 
 Engine::~Engine() {
-  crypto::cleanse(route_key_);
-  crypto::cleanse(ice_key_);
+  for (relay::FleetKey& k : fleet_keys_) {
+    crypto::cleanse(k.route);
+    if (k.ice) crypto::cleanse(*k.ice);
+  }
 }
 
 std::expected<std::unique_ptr<Engine>, Failure> Engine::make(EngineConfig config, dtls::Context context,
@@ -45,15 +49,22 @@ std::expected<std::unique_ptr<Engine>, Failure> Engine::make(EngineConfig config
 }
 
 void Engine::add_keys() {
-  random_.fill(route_key_);
-  random_.fill(ice_key_);
+  fleet_keys_ = std::exchange(config_.keys, {});
+  if (fleet_keys_.empty()) {
+    relay::FleetKey own;
+    random_.fill(own.route);
+    random_.fill(own.ice.emplace());
+    fleet_keys_.push_back(own);
+  }
   keys_ = shard_keys();
 }
 
 ice::ShardKeys Engine::shard_keys() const {
   ice::ShardKeys keys;
-  keys.add_route_key(kKeyId, route_key_);
-  keys.add_ice_key(kKeyId, ice_key_);
+  for (const relay::FleetKey& k : fleet_keys_) {
+    keys.add_route_key(k.id, k.route);
+    if (k.ice) keys.add_ice_key(k.id, *k.ice);
+  }
   return keys;
 }
 
@@ -64,11 +75,19 @@ ShardLimits Engine::limits() const {
   // Every path that a session may have here, and every address that it may be handed over from.
   l.flows = (ice::kMaxPaths + HandedOver::kMax) * config_.max_sessions;
   l.pool_slots = config_.pool_slots != 0 ? config_.pool_slots : derived_pool_slots(config_);
+  if (!config_.relay.on) return l;
+  // The kernel's hash spreads clients unevenly, the less so the more there are.
+  const uint64_t share =
+      uint64_t{config_.relay.max_flows} * (config_.shards > 1 ? 5 : 4) / 4 / config_.shards;
+  l.relay.flows = std::max(static_cast<uint32_t>(share), 1U);
+  l.relay.servers = config_.relay.max_servers;
+  l.relay_ports_bytes = relay::LocalPorts::bytes_for(config_.relay.addresses.size(), config_.relay.ports);
   return l;
 }
 
 std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros now) {
   add_keys();
+  make_relay(now);
   LinkSizes sizes;
   sizes.notices = 4 * config_.max_sessions;
   sizes.peer = config_.peer_ring;
@@ -88,6 +107,10 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
     if (!io) return std::unexpected(io_failure("io", io.error()));
     shards_.back()->set_backend(std::move(*io));
     shards_.back()->set_busy_poll(config_.busy_poll);
+    shards_.back()->core().node = config_.node;
+    if (relay_ != nullptr)
+      shards_.back()->core().start_relay(relay_->shared(),
+                                         {.media = config_.media, .idle = config_.relay.idle});
     ports.push_back(
         {links_->to_handshake[s]->get(), links_->from_handshake[s]->get(), shards_.back()->waker()});
   }
@@ -96,7 +119,69 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
   worker_ = std::make_unique<slow::HandshakeWorker>(
       dtls_, ports, slow::HandshakeLimits{.max_sessions = config_.max_sessions});
   set_bells({}, {});
+  push_commands();
+  return grant_relay_ports();
+}
+
+void Engine::make_relay(Micros now) {
+  if (!config_.relay.on) return;
+  relay_ = std::make_unique<relay::Control>(config_.relay, config_.shards, random_,
+                                            [this](const Command& c) { tell_all(c); });
+  static_cast<void>(now);
+}
+
+/// Relaying to servers that take no trunk needs local ports; without them the rest works all the same.
+std::expected<void, Failure> Engine::grant_relay_ports() {
+  if (relay_ == nullptr || config_.relay.addresses.empty()) return {};
+  for (const auto& shard : shards_) {
+    const auto granted = shard->core().backend->grant_relay({config_.relay.addresses, config_.relay.ports});
+    if (!granted) {
+      relay_text_ = fmt::format("relay ports: none, only trunks ({}; {})", granted.error().message,
+                                granted.error().fix);
+      return {};
+    }
+    relay_text_ = fmt::format("relay ports: {}", granted->text);
+  }
   return {};
+}
+
+std::expected<void, Failure> Engine::put_server(const relay::ServerConfig& server) {
+  if (relay_ == nullptr) return std::unexpected(no_relay());
+  auto done = relay_->put_server(server);
+  push_commands();
+  return done;
+}
+
+std::expected<void, Failure> Engine::remove_server(relay::ServerId id) {
+  if (relay_ == nullptr) return std::unexpected(no_relay());
+  auto done = relay_->remove_server(id);
+  push_commands();
+  return done;
+}
+
+std::expected<void, Failure> Engine::put_routes(std::span<const relay::RouteRequest> routes, Micros now) {
+  if (relay_ == nullptr) return std::unexpected(no_relay());
+  auto done = relay_->put_routes(routes, unix_seconds(now));
+  push_commands();
+  return done;
+}
+
+size_t Engine::remove_routes(std::span<const relay::RouteRequest> routes) {
+  return relay_ != nullptr ? relay_->remove_routes(routes) : 0;
+}
+
+std::vector<relay::ServerReport> Engine::servers() const {
+  return relay_ != nullptr ? relay_->servers() : std::vector<relay::ServerReport>{};
+}
+
+relay::RelayTotals Engine::relay_totals() const {
+  relay::RelayTotals sum;
+  for (size_t s = 0; s < shards_.size(); ++s) {
+    ShardReport r;
+    if (shard_report(s, r)) sum += r.relay;
+  }
+  if (relay_ != nullptr) sum.routes = relay_->routes();
+  return sum;
 }
 
 void Engine::set_bells(slow::Wake control, slow::Wake worker) {
@@ -147,6 +232,7 @@ void Engine::poll(Micros now) {
     while ((*links_->notices[s])->try_pop(n)) take_notice(ShardId{static_cast<uint8_t>(s)}, n);
   }
   end_overdue(now);
+  if (relay_ != nullptr) relay_->poll(now, unix_seconds(now));
   push_commands();
 }
 
@@ -306,6 +392,7 @@ std::string Engine::describe() const {
   std::string text = fmt::format(
       "shards {}, io {}, srtp {}\nper shard {:.1f} MiB of address space, touched as used:\n", shards_.size(),
       core.backend->name(), srtp_name(), static_cast<double>(core.arena.size()) / (1 << 20));
+  if (!relay_text_.empty()) text += relay_text_ + "\n";
   for (const MemoryTerm& t : core.arena.terms())
     text += fmt::format("  {:<26} {:>12} bytes\n", t.what, t.bytes);
   return text;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/config.h"
+#include "engine/relay/control.h"
 #include "engine/report.h"
 #include "engine/shard/core.h"
 #include "engine/signal/registry.h"
@@ -129,10 +130,15 @@ class Engine {
   std::string describe() const;
 
  private:
+  uint64_t unix_seconds(Micros now) const {
+    return static_cast<uint64_t>(now.us + unix_offset_us_) / 1'000'000;
+  }
   Engine(EngineConfig config, dtls::Context context, crypto::Random random, int64_t unix_offset_us);
 
   std::expected<void, Failure> build(const MakeBackend& backend, Micros now);
   void add_keys();
+  void make_relay(Micros now);
+  std::expected<void, Failure> grant_relay_ports();
   ice::ShardKeys shard_keys() const;
   ShardLimits limits() const;
   std::expected<void, Failure> check_room(const AcceptRequest& request) const;
@@ -169,8 +175,9 @@ class Engine {
   bool drained_ = false;
   EngineTotals totals_;
   int64_t unix_offset_us_ = 0;
-  std::array<uint8_t, crypto::AesBlock::kKeyBytes> route_key_{};
-  ice::IceKey ice_key_{};
+  std::vector<relay::FleetKey> fleet_keys_;  ///< the first one mints
+  std::unique_ptr<relay::Control> relay_;    ///< if this process is a relay
+  std::string relay_text_;                   ///< how its ports are served, a line
   Steer steer_;
 };
 

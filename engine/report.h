@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/relay/config.h"
 #include "engine/shard/messages.h"
 #include "engine/spec.h"
 #include "net/base/drop.h"
@@ -55,6 +56,7 @@ struct ShardReport {
   uint32_t flows = 0;
   uint32_t pool_capacity = 0;
   uint32_t pool_free = 0;
+  relay::RelayTotals relay;
   io::IoCounters io;
   DropCounters drops;   ///< of packets received
   DropCounters unsent;  ///< of datagrams that were to be sent

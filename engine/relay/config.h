@@ -106,6 +106,15 @@ struct RelayTotals {
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
   uint64_t routes = 0;
   uint32_t ports_open = 0;
+
+  RelayTotals& operator+=(const RelayTotals& o) {
+    flows += o.flows, unconfirmed += o.unconfirmed;
+    flows_created += o.flows_created, flows_expired += o.flows_expired;
+    up_packets += o.up_packets, up_bytes += o.up_bytes;
+    down_packets += o.down_packets, down_bytes += o.down_bytes;
+    routes += o.routes, ports_open += o.ports_open;
+    return *this;
+  }
 };
 
 }  // namespace sluice::engine::relay

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/role/relay.h"
 #include "engine/role/role.h"
 #include "engine/shard/lifecycle.h"
 
@@ -56,6 +57,7 @@ void on_check(Core& c, const Packet& p, uint32_t session, const ice::CheckedRequ
 
 /// A check that authenticated but whose session this shard does not have.
 void on_foreign_check(Core& c, const Packet& p, SessionKey key, const ice::CheckedRequest& rq) {
+  if (relay::ServerId{rq.ufrag.region, rq.ufrag.node} != c.node) return c.drop(p, Drop::ufrag_elsewhere);
   if (rq.expired) return c.drop(p, Drop::ufrag_expired);
   if (rq.error != 0) {
     // It changes nothing, so whoever receives it may answer; nothing is taken up for its sake.
@@ -77,6 +79,7 @@ void on_foreign_check(Core& c, const Packet& p, SessionKey key, const ice::Check
 }
 
 void on_request(Core& c, const Packet& p, uint32_t session, const stun::View& view) {
+  if (session == Core::kNoSession && c.relay.on() && relay::first_packet(c, p, view)) return;
   if (session == Core::kNoSession || !c.agents[session].is_proven(path_of(p))) {
     // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
     // budget.
@@ -124,7 +127,7 @@ void forget_elsewhere(Core& c, SessionKey session, uint32_t n) {
   for (uint32_t i = 0; i < n; ++i) {
     const FlowValue* v = c.flows.find(h.flow[i]);
     // The address may be another session's by now.
-    if (v != nullptr && v->key == session) c.flows.erase(h.flow[i]);
+    if (v != nullptr && v->is(FlowKind::elsewhere) && v->session.key == session) c.flows.erase(h.flow[i]);
   }
   h.n -= n;
   std::copy_n(h.flow.begin() + n, h.n, h.flow.begin());
@@ -144,9 +147,7 @@ bool remember_elsewhere(Core& c, const FlowKey& key, SessionKey session, ShardId
     forget_elsewhere(c, session, 1);
   }
   FlowValue v;
-  v.key = session;
-  v.kind = FlowValue::Kind::elsewhere;
-  v.owner = to;
+  v.session = {.kind = FlowKind::elsewhere, .owner = to, .key = session};
   if (c.flows.insert(key, v) == nullptr || known) return false;
   h.flow[h.n++] = key;
   h.newest_at = c.now;

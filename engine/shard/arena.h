@@ -22,7 +22,7 @@ struct MemoryTerm {
 
 class Arena {
  public:
-  static constexpr size_t kMaxTerms = 24;
+  static constexpr size_t kMaxTerms = 40;
   static constexpr size_t kHugeFrom = size_t{64} << 20;
 
   explicit Arena(size_t bytes) : size_(bytes) {

@@ -12,6 +12,16 @@ constexpr size_t array_bytes(size_t n) {
   return padded(n * sizeof(T));
 }
 
+size_t relay_bytes(const ShardLimits& l) {
+  if (l.relay.flows == 0) return 0;
+  return array_bytes<relay::ServerLine>(l.relay.servers) +
+         array_bytes<relay::LocalLine>(relay::Limits::kLocals) + padded(l.relay_ports_bytes) +
+         array_bytes<ice::Admission::Line>(relay::Limits::kAdmissionLines);
+}
+
+/// With a relay two per flow: one for each direction.
+uint32_t flow_entries(const ShardLimits& l) { return l.flows + 2 * l.relay.flows; }
+
 constexpr size_t kHistoryPerRoom = kAudioHistory + kVideoHistory;
 /// What nobody waits for, such as drops, shows up in a session's report at the latest then.
 constexpr Micros kReportSoon = seconds(1);
@@ -20,8 +30,9 @@ constexpr Micros kReportSoon = seconds(1);
 
 size_t Core::bytes_for(const ShardLimits& l) {
   const size_t n = l.sessions;
-  return padded(PacketPool::bytes_for(l.pool_slots)) + padded(FlatTable<FlowValue>::bytes_for(l.flows)) +
-         array_bytes<ice::Admission::Line>(ShardLimits::kAdmissionLines) + array_bytes<TimerWheel::Node>(n) +
+  return padded(PacketPool::bytes_for(l.pool_slots)) + padded(FlowTable::bytes_for(flow_entries(l))) +
+         relay_bytes(l) + array_bytes<ice::Admission::Line>(ShardLimits::kAdmissionLines) +
+         array_bytes<TimerWheel::Node>(n + 1) +
          array_bytes<MemberLists::Chunk>(MemberLists::chunks_for(l.sessions, l.rooms)) +
          array_bytes<SessionHot>(n) + array_bytes<srtp::Inbound>(n) + array_bytes<srtp::Outbound>(n) +
          padded(n * 2 * srtp::kMaxContextBytes) + array_bytes<ice::LiteAgent>(n) +
@@ -49,8 +60,8 @@ Core::Core(ShardId id_, uint32_t shards_, const ShardLimits& limits_, Directory&
   const uint32_t n = limits.sessions;
   pool =
       PacketPool(arena.take_hot("packet slots", PacketPool::bytes_for(limits.pool_slots)), limits.pool_slots);
-  flows = FlatTable<FlowValue>(arena.take_hot("flow table", FlatTable<FlowValue>::bytes_for(limits.flows)),
-                               limits.flows, random_seed());
+  flows = FlowTable(arena.take_hot("flow table", FlowTable::bytes_for(flow_entries(limits))),
+                    flow_entries(limits), random_seed());
   hot = arena.take_hot_zeroed<SessionHot>("sessions, hot", n);
   inbound = arena.take_hot_zeroed<srtp::Inbound>("SRTP receive state", n);
   outbound = arena.take_hot_zeroed<srtp::Outbound>("SRTP send state", n);
@@ -59,7 +70,7 @@ Core::Core(ShardId id_, uint32_t shards_, const ShardLimits& limits_, Directory&
   tx_tracks = arena.take_hot_zeroed<TxTrack>("sent tracks", n * kMediaKinds);
   admission = ice::Admission(
       arena.take_zeroed<ice::Admission::Line>("admission", ShardLimits::kAdmissionLines), random_seed(), {});
-  wheel = TimerWheel(arena.take_zeroed<TimerWheel::Node>("timers", n), now);
+  wheel = TimerWheel(arena.take_zeroed<TimerWheel::Node>("timers", n + 1), now);
   members = MemberLists(
       arena.take_zeroed<MemberLists::Chunk>("room members", MemberLists::chunks_for(n, limits.rooms)));
   agents = arena.take_zeroed<ice::LiteAgent>("ICE agents", n);
@@ -80,6 +91,23 @@ Core::~Core() {
     outbound[s].close(*cipher);
     crypto::cleanse({reinterpret_cast<uint8_t*>(&cold[s]), sizeof(SessionCold)});
   }
+}
+
+void Core::start_relay(relay::Shared& shared, const RelayRole& role) {
+  const relay::Limits& l = limits.relay;
+  relay.limits = l;
+  relay.shared = &shared;
+  relay.media = role.media;
+  relay.idle = role.idle;
+  relay.seed = random_seed();
+  relay.servers = arena.take_zeroed<relay::ServerLine>("servers", l.servers);
+  relay.locals = arena.take_zeroed<relay::LocalLine>("public endpoints", relay::Limits::kLocals);
+  const size_t users = limits.relay_ports_bytes / sizeof(uint16_t);
+  relay.ports =
+      relay::LocalPorts(arena.take_zeroed<uint16_t>("relay ports", users), shared.addresses, shared.ports);
+  relay.admission = ice::Admission(
+      arena.take_zeroed<ice::Admission::Line>("relay admission", relay::Limits::kAdmissionLines),
+      random_seed(), {});
 }
 
 HashSeed Core::random_seed() {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/relay/state.h"
 #include "engine/report.h"
 #include "engine/shard/arena.h"
 #include "engine/shard/directory.h"
@@ -35,6 +36,8 @@ struct ShardLimits {
   uint32_t flows = 0;
   uint32_t pool_slots = 0;
   static constexpr uint32_t kAdmissionLines = 4096;
+  relay::Limits relay{};
+  size_t relay_ports_bytes = 0;  ///< relay::LocalPorts::bytes_for()
 };
 
 /// Protected in batches: jobs wait here until the batch is full or the role is done.
@@ -49,6 +52,12 @@ struct ProtectQueue {
   std::array<SlotIndex, kCapacity> source;
 };
 
+/// What a relay's shard is told besides its limits.
+struct RelayRole {
+  bool media = true;  ///< sessions of this node are ended here
+  Micros idle;
+};
+
 class Core {
  public:
   Core(ShardId id, uint32_t shards, const ShardLimits& limits, Directory& directory, ShardPorts ports,
@@ -60,6 +69,10 @@ class Core {
   Core& operator=(const Core&) = delete;
 
   static size_t bytes_for(const ShardLimits& limits);
+  /// Before the first turn, if `limits` has room for a relay. `shared` outlives this.
+  void start_relay(relay::Shared& shared, const RelayRole& role);
+  /// The wheel's node that is no session's.
+  uint32_t relay_timer() const { return limits.sessions; }
 
   // Time
   NtpTime ntp_now() const { return NtpTime::from_unix_us(static_cast<uint64_t>(now.us + unix_offset_us)); }
@@ -148,6 +161,8 @@ class Core {
   uint64_t peers_to_wake = 0;      ///< bit per shard
   uint64_t lenders_to_wake = 0;    ///< bit per shard whose slots were sent home
 
+  relay::ServerId node{0, 1};  ///< this process, in the ufrags that it mints
+
   // Seams
   Directory& directory;
   ShardPorts ports;
@@ -160,7 +175,7 @@ class Core {
   // Memory; the arena first, since all the rest lives in it.
   Arena arena;
   PacketPool pool;
-  FlatTable<FlowValue> flows;
+  FlowTable flows;
   ice::Admission admission;
   TimerWheel wheel;
   MemberLists members;
@@ -178,6 +193,8 @@ class Core {
   std::span<RoomLocal> rooms;
   std::span<rtp::History::Entry> history_memory;
   std::span<SeqLocked<SessionReport>> reports;
+
+  relay::State relay;
 
   // Batches and counters
   TxBatch tx;

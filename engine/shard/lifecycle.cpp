@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "engine/role/relay.h"
 #include "engine/role/role.h"
 #include "net/rtcp/builder.h"
 
@@ -47,7 +48,7 @@ void open_tracks(Core& c, uint32_t session, const SessionSpec& spec) {
 void forget_flow(Core& c, uint32_t session, const ice::PathAddress& path) {
   const FlowKey key{path.remote, path.local};
   const FlowValue* v = c.flows.find(key);
-  if (v != nullptr && v->key == c.key_of(session)) c.flows.erase(key);
+  if (v != nullptr && v->is(FlowKind::session) && v->session.key == c.key_of(session)) c.flows.erase(key);
 }
 
 const RemoteCredentials* credentials_of(const SessionCold& cold, uint8_t generation,
@@ -179,9 +180,10 @@ bool adopt(Core& c, SessionKey key) {
 bool remember_flow(Core& c, uint32_t session, const ice::PathAddress& path) {
   const FlowKey key{path.remote, path.local};
   const uint64_t hash = c.flows.hash(key);
+  if (const FlowValue* before = c.flows.find(key, hash); before != nullptr && before->is(FlowKind::relay))
+    relay::end_flow(c, key);
   FlowValue v;
-  v.key = c.key_of(session);
-  v.owner = c.id;
+  v.session = {.kind = FlowKind::session, .owner = c.id, .key = c.key_of(session)};
   return c.flows.insert(key, hash, v) != nullptr;
 }
 

@@ -17,6 +17,7 @@ struct Command {
     forget,       ///< session: it has ended; drop what points at its owner
     room,         ///< room, room_gen, publisher, publisher_shard, shards_with_players
     room_closed,  ///< room, room_gen
+    server,       ///< server, address, present, trunk: where a relay finds it
   };
   Kind kind = Kind::close;
   CloseReason reason = CloseReason::none;
@@ -25,6 +26,10 @@ struct Command {
   uint32_t room_gen = 0;
   SessionKey session;                ///< of close, forget; the publisher of `room`
   uint64_t shards_with_players = 0;  ///< bit per shard
+  Endpoint address;                  ///< of a server
+  uint16_t server = 0;
+  bool present = false;
+  bool trunk = false;
 };
 
 /// Shard -> control thread.

@@ -5,11 +5,11 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/shard/flow.h"
 #include "engine/shard/messages.h"
 #include "engine/slow/handshake_messages.h"
 #include "engine/spec.h"
 #include "net/base/drop.h"
-#include "net/base/flat_table.h"
 #include "net/ice/lite_agent.h"
 #include "net/rtcp/twcc_recorder.h"
 #include "net/rtp/meters.h"
@@ -20,20 +20,6 @@
 #include "net/srtp/index.h"
 
 namespace sluice::engine {
-
-/// What the flow table says of a (remote, local) pair.
-struct FlowValue {
-  enum class Kind : uint8_t {
-    session,    ///< of a session owned here
-    elsewhere,  ///< of a session that shard `owner` owns; packets are handed over
-  };
-  SessionKey key;
-  Kind kind = Kind::session;
-  ShardId owner;
-  uint16_t reserved = 0;
-  uint32_t packets = 0;  ///< wraps
-};
-static_assert(sizeof(FlowValue) <= 28);
 
 enum class Phase : uint8_t { absent, checking, connected };
 

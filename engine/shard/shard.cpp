@@ -4,6 +4,7 @@
 #include <bit>
 #include <ctime>
 
+#include "engine/role/relay.h"
 #include "engine/shard/lifecycle.h"
 #include "engine/shard/static_memory.h"
 #include "net/wire/classify.h"
@@ -99,6 +100,9 @@ void Shard::process(RxBatch& batch, bool lent) {
   publish_soon();
   Sorted sorted;
   resolve(batch, lent, sorted);
+  // First, while the flows that they were found with are there.
+  relay::up_batch(core_, sorted.up.view());
+  relay::down_batch(core_, sorted.down.view());
   stun_batch(core_, sorted.stun.view());
   if (sorted.stun.n > 0) {
     look_again(sorted.dtls, lent);
@@ -110,14 +114,15 @@ void Shard::process(RxBatch& batch, bool lent) {
 }
 
 /// Whose the packet is; nothing if it was handed over.
-std::optional<uint32_t> Shard::owner_of(const Packet& p, uint64_t hash, bool lent) {
-  const FlowValue* flow = core_.flows.find({p.remote, p.local}, hash);
+std::optional<uint32_t> Shard::owner_of(const Packet& p, const FlowValue* flow, bool lent) {
+  if (flow == nullptr) return Core::kNoSession;
   // Only once: two shards may each believe that an address is the other's.
-  if (flow != nullptr && flow->kind == FlowValue::Kind::elsewhere && !lent) {
-    hand_over(core_, p, flow->key, flow->owner, false);
+  if (flow->is(FlowKind::elsewhere) && !lent) {
+    hand_over(core_, p, flow->session.key, flow->session.owner, false);
     return {};
   }
-  return flow != nullptr && core_.owns(flow->key) ? flow->key.index : Core::kNoSession;
+  const bool names_session = flow->is(FlowKind::session) || flow->is(FlowKind::elsewhere);
+  return names_session && core_.owns(flow->session.key) ? flow->session.key.index : Core::kNoSession;
 }
 
 /// A check of the same batch may have made the flow of what came right behind it.
@@ -125,7 +130,7 @@ void Shard::look_again(Sorted::List& list, bool lent) {
   size_t kept = 0;
   for (Routed r : list.view()) {
     if (r.session == Core::kNoSession) {
-      const auto owner = owner_of(*r.packet, core_.flows.hash({r.packet->remote, r.packet->local}), lent);
+      const auto owner = owner_of(*r.packet, core_.flows.find({r.packet->remote, r.packet->local}), lent);
       if (!owner) continue;
       r.session = *owner;
     }
@@ -146,28 +151,38 @@ void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
   for (size_t i = 0; i < batch.size(); ++i) core_.flows.prefetch_entry(hash[i]);
   for (size_t i = 0; i < batch.size(); ++i) {
     Packet& p = batch[i];
-    const auto kind = static_cast<PacketClass>(p.kind);
-    const auto owner = owner_of(p, hash[i], lent);
-    if (!owner) continue;
-    const uint32_t session = *owner;
-    if (session != Core::kNoSession) __builtin_prefetch(&core_.hot[session]);
-    switch (kind) {
-      case PacketClass::stun:
-        out.stun.add(p, session);
-        break;
-      case PacketClass::dtls:
-        out.dtls.add(p, session);
-        break;
-      case PacketClass::rtp:
-      case PacketClass::rtcp:
-        out.media.add(p, session);
-        break;
-      case PacketClass::runt:
-        core_.drop(p, Drop::runt, session);
-        break;
-      default:
-        core_.drop(p, Drop::unknown_class, session);
+    FlowValue* flow = core_.flows.find({p.remote, p.local}, hash[i]);
+    if (flow != nullptr && flow->is(FlowKind::relay)) {
+      out.up.add(p, flow);
+    } else if (flow != nullptr && flow->is(FlowKind::back)) {
+      out.down.add(p, flow);
+    } else if (flow == nullptr && core_.relay.ports.contains(p.local)) {
+      core_.drop(p, Drop::flow_unknown);
+    } else if (const auto owner = owner_of(p, flow, lent)) {
+      add_by_class(p, *owner, out);
     }
+  }
+}
+
+void Shard::add_by_class(Packet& p, uint32_t session, Sorted& out) {
+  using wire::PacketClass;
+  if (session != Core::kNoSession) __builtin_prefetch(&core_.hot[session]);
+  switch (static_cast<PacketClass>(p.kind)) {
+    case PacketClass::stun:
+      out.stun.add(p, session);
+      break;
+    case PacketClass::dtls:
+      out.dtls.add(p, session);
+      break;
+    case PacketClass::rtp:
+    case PacketClass::rtcp:
+      out.media.add(p, session);
+      break;
+    case PacketClass::runt:
+      core_.drop(p, Drop::runt, session);
+      break;
+    default:
+      core_.drop(p, Drop::unknown_class, session);
   }
 }
 
@@ -224,6 +239,8 @@ void Shard::take_commands() {
         return update_room(core_, m);
       case Command::Kind::room_closed:
         return close_room(core_, m.room, m.room_gen);
+      case Command::Kind::server:
+        return relay::put_server(core_, m.server, m.address, m.present, m.trunk);
     }
   });
   if (n > 0) publish_soon();
@@ -233,7 +250,13 @@ void Shard::fire_timers() {
   std::array<uint32_t, 64> due;
   const size_t n = core_.wheel.advance(core_.now, due);
   if (n > 0) publish_soon();
-  for (size_t i = 0; i < n; ++i) on_timer(core_, due[i]);
+  for (size_t i = 0; i < n; ++i) {
+    if (due[i] != core_.relay_timer()) {
+      on_timer(core_, due[i]);
+      continue;
+    }
+    core_.wheel.schedule(due[i], relay::sweep(core_));
+  }
 }
 
 void Shard::ring_bells() {
@@ -262,6 +285,10 @@ void Shard::publish() {
   r.io = backend_->counters();
   r.drops = core_.drops;
   r.unsent = core_.unsent;
+  if (core_.relay.on()) {
+    r.relay = relay::totals(core_);
+    relay::publish_counters(core_);
+  }
   report_.store(r);
   publish_at_ = kNever;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/role/relay.h"
 #include "engine/role/role.h"
 #include "engine/shard/core.h"
 
@@ -66,14 +67,22 @@ class Shard {
       void add(Packet& p, uint32_t session) { item[n++] = {&p, session}; }
       std::span<const Routed> view() const { return {item.data(), n}; }
     };
+    struct RelayList {
+      size_t n = 0;
+      std::array<relay::RelayPacket, kRxBurst> item;
+      void add(Packet& p, FlowValue* flow) { item[n++] = {&p, flow}; }
+      std::span<const relay::RelayPacket> view() const { return {item.data(), n}; }
+    };
     List stun, dtls, media;
+    RelayList up, down;
   };
   enum class Sleep : uint8_t { none, sound, short_of_slots };
   /// `lent`: by another shard, which has had its guess at whose the packets are.
   void process(RxBatch& batch, bool lent);
   void resolve(RxBatch& batch, bool lent, Sorted& out);
-  std::optional<uint32_t> owner_of(const Packet& p, uint64_t hash, bool lent);
+  std::optional<uint32_t> owner_of(const Packet& p, const FlowValue* flow, bool lent);
   void look_again(Sorted::List& list, bool lent);
+  void add_by_class(Packet& p, uint32_t session, Sorted& out);
   void publish_soon();
   void take_commands();
   void take_peers();

@@ -129,19 +129,21 @@ std::expected<void, Failure> Engine::hold_room(SessionRecord& record, const Acce
 void Engine::mint(SessionRecord& record, Micros now) {
   SessionSpec& spec = record.spec;
   ice::UfragFields f;
+  f.region = config_.node.region;
+  f.node = config_.node.node;
   f.session_index = spec.key.index;
   f.session_gen = spec.key.gen;
   f.ice_generation = spec.ice_generation;
   const auto unix_s = static_cast<uint64_t>(now.us + unix_offset_us_) / 1'000'000;
   f.expiry = static_cast<ice::ExpiryUnit>(ice::expiry_unit(unix_s) + kUfragLifetime);
-  spec.local_ufrag.assign(ice::text(keys_.keys().routes.mint(f, 0)));
+  spec.local_ufrag.assign(ice::text(keys_.keys().routes.mint(f, fleet_keys_[0].id)));
 }
 
 sdp::LocalTransport Engine::local_transport(const SessionRecord& record) const {
   const SessionSpec& spec = record.spec;
   sdp::LocalTransport local;
   local.ufrag = spec.local_ufrag.view();
-  local.pwd = keys_.keys().password_of(0, spec.local_ufrag.view()).text();
+  local.pwd = keys_.keys().password_of(fleet_keys_[0].id, spec.local_ufrag.view()).text();
   local.fingerprint = fmt::format("sha-256 {}", dtls::to_text(dtls_.fingerprint()));
   local.candidates = config_.candidates;
   local.session_id = record.sdp_session_id;
@@ -160,6 +162,10 @@ std::expected<Accepted, Failure> Engine::accept(const AcceptRequest& request, Mi
   if (drain_at_)
     return std::unexpected(
         Failure{SLUICE_E_DRAINING, "", "this server is shutting down", "try another server"});
+  if (!config_.media)
+    return std::unexpected(Failure{SLUICE_E_UNSUPPORTED, "role",
+                                   "this process only relays, it ends no sessions",
+                                   "ask a media tier, or run it with --role both"});
   if (auto ok = check_room(request); !ok) return std::unexpected(ok.error());
   const auto offer = sdp::parse_offer(request.offer);
   if (!offer) return std::unexpected(failure_of(offer.error()));

@@ -118,6 +118,15 @@ class FlatTable {
   }
   bool erase(const FlowKey& key) { return erase(key, hash(key)); }
 
+  uint32_t buckets() const { return buckets_; }
+  /// f(const FlowKey&, V&) for every entry of bucket `b` of buckets(); f may erase, this entry and others,
+  /// and insert: what it inserts may be visited or not.
+  template <class F>
+  void visit_bucket(uint32_t b, F&& f) {
+    for (uint32_t w = 0; w < kWays; ++w)
+      if (tags_[b].tag[w] != 0) f(entries_[size_t{b} * kWays + w].key, entries_[size_t{b} * kWays + w].value);
+  }
+
   /// f(const FlowKey&, V&) for every entry, in no order; f must not insert or erase.
   template <class F>
   void for_each(F&& f) {

@@ -24,6 +24,17 @@ Admission::Admission(std::span<Line> memory, HashSeed seed, const AdmissionConfi
   assert(std::has_single_bit(memory.size()) && config.burst_bytes <= (1U << 30));
 }
 
+void Admission::refund(const Address& remote, uint32_t bytes, Micros now) {
+  if (lines_.empty()) return;
+  const uint64_t hash = siphash(seed_, prefix_of(remote));
+  const uint32_t tag = std::max(static_cast<uint32_t>(hash >> 32), 1U);
+  for (Line::Bucket& b : lines_[hash & (lines_.size() - 1)].own) {
+    if (b.tag != tag) continue;
+    refill(b, static_cast<uint32_t>(now.millis()));
+    b.spent -= std::min(bytes, b.spent);
+  }
+}
+
 bool Admission::admit(const Address& remote, uint32_t bytes, Micros now) {
   if (lines_.empty()) return true;
   const uint64_t hash = siphash(seed_, prefix_of(remote));

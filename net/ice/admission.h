@@ -51,6 +51,9 @@ class Admission {
   /// True and charged if the prefix of `remote` has `bytes` left, else false and not charged
   /// (Drop::rate_limited). Without memory everything is admitted.
   bool admit(const Address& remote, uint32_t bytes, Micros now);
+  /// Gives back what admit() charged, because the address has proven itself; no effect if its bucket has
+  /// gone.
+  void refund(const Address& remote, uint32_t bytes, Micros now);
 
  private:
   std::span<Line> lines_;

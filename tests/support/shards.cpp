@@ -67,7 +67,7 @@ Micros MemoryBackend::receive(RxBatch& rx, Micros until, DropCounters& drops) {
     p.offset = kHeadroom;
     p.len = static_cast<uint16_t>(d.bytes.size());
     p.remote = d.remote;
-    p.local = kServer;
+    p.local = d.local;
     p.rx_time = now;
     rx.push(p);
   }
@@ -78,7 +78,7 @@ void MemoryBackend::send(TxBatch& tx, DropCounters&) {
   for (const Packet& p : tx) {
     const Bytes b = pool_.payload(p);
     ++sent_count;
-    if (keeps) sent.push_back({p.remote, {b.begin(), b.end()}});
+    if (keeps) sent.push_back({p.remote, {b.begin(), b.end()}, p.local});
     pool_.drop(p.slot);
   }
   tx.clear();
@@ -89,10 +89,17 @@ void MemoryBackend::tidy() {
   received_ = 0;
 }
 
-Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind)
+Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind, const engine::relay::RelayConfig& relay)
     : links_(n, sizes), keys_(make_keys()), cipher_(make_cipher(kind)) {
-  const engine::ShardLimits limits{
-      .sessions = kSessions, .rooms = 4, .flows = 8 * kSessions, .pool_slots = 2048};
+  engine::ShardLimits limits{.sessions = kSessions, .rooms = 4, .flows = 8 * kSessions, .pool_slots = 2048};
+  if (relay.on) {
+    limits.relay = {.flows = relay.max_flows, .servers = relay.max_servers};
+    limits.relay_ports_bytes = engine::relay::LocalPorts::bytes_for(relay.addresses.size(), relay.ports);
+    relay_ =
+        std::make_unique<engine::relay::Control>(relay, n, random_.view(), [this](const engine::Command& c) {
+          for (uint32_t s = 0; s < shards_.size(); ++s) tell(s, c);
+        });
+  }
   for (uint32_t i = 0; i < n; ++i) {
     shards_.push_back(std::make_unique<engine::Shard>(ShardId{static_cast<uint8_t>(i)}, n, limits, directory_,
                                                       links_.ports_of(i), make_keys(), make_cipher(kind),
@@ -100,6 +107,7 @@ Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind)
     auto backend = std::make_unique<MemoryBackend>(shards_[i]->pool());
     backends_.push_back(backend.get());
     shards_[i]->set_backend(std::move(backend));
+    if (relay.on) shards_[i]->core().start_relay(relay_->shared(), {.media = true, .idle = relay.idle});
   }
   for (const auto& s : shards_)
     for (const auto& other : shards_) s->core().peer_slots.push_back(other->pool().slot_bytes(0));
@@ -117,6 +125,7 @@ Client Shards::offer(engine::Role role, uint32_t room) {
   c.spec.track[0] = track(role, kOpusPt, kOpus, 48'000, {0x80000000u + next_});
   c.spec.track[1] = track(role, kVp8Pt, kVp8, 90'000, {0x90000000u + next_});
   ice::UfragFields f;
+  f.node = 1;
   f.session_index = c.spec.key.index;
   f.session_gen = c.spec.key.gen;
   f.expiry = 100;
@@ -202,8 +211,8 @@ void Shards::send_rtcp(Client& c, uint32_t shard, Bytes compound) {
   require(protect(c, shard, compound, 8, true));
 }
 
-void Shards::place(uint32_t shard, const Endpoint& from, Bytes bytes) {
-  backends_[shard]->waiting.push_back({from, {bytes.begin(), bytes.end()}});
+void Shards::place(uint32_t shard, const Endpoint& from, Bytes bytes, const Endpoint& to) {
+  backends_[shard]->waiting.push_back({from, {bytes.begin(), bytes.end()}, to});
 }
 
 std::vector<std::string> Shards::heard(Client& c) {

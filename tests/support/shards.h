@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/relay/control.h"
 #include "engine/shard/shard.h"
 #include "net/ice/shard_keys.h"
 #include "net/srtp/srtp.h"
@@ -16,9 +17,12 @@
 
 namespace sluice::test {
 
+inline constexpr Endpoint kServer{Address::v4(192, 0, 2, 1), 3478};
+
 struct Datagram {
   Endpoint remote;
   std::vector<uint8_t> bytes;
+  Endpoint local = kServer;
 };
 
 /// Receives what was placed, keeps what is sent; allocates in send() only, and not even there if it is told
@@ -74,12 +78,13 @@ struct Client {
   engine::SessionKey key() const { return spec.key; }
 };
 
-inline constexpr Endpoint kServer{Address::v4(192, 0, 2, 1), 3478};
 inline constexpr uint8_t kOpus = 1, kVp8 = 2, kOpusPt = 111, kVp8Pt = 96;
 
 class Shards {
  public:
-  explicit Shards(uint32_t n, engine::LinkSizes sizes = {}, srtp::Kind kind = srtp::Kind::openssl);
+  /// With `relay.on` they relay too, with the keys of keys().
+  explicit Shards(uint32_t n, engine::LinkSizes sizes = {}, srtp::Kind kind = srtp::Kind::openssl,
+                  const engine::relay::RelayConfig& relay = {});
 
   /// Known to the directory, to no shard yet. Audio and video, in the directions of the role.
   Client offer(engine::Role role, uint32_t room = 0);
@@ -97,7 +102,7 @@ class Shards {
   /// Any plaintext under the client's keys; false, and nothing sent, if SRTP refuses it. `header`: bytes of
   /// the packet that stay in the clear; of RTCP 8.
   bool protect(Client& c, uint32_t shard, Bytes packet, size_t header, bool rtcp);
-  void place(uint32_t shard, const Endpoint& from, Bytes bytes);
+  void place(uint32_t shard, const Endpoint& from, Bytes bytes, const Endpoint& to = kServer);
   /// RTP payloads that reached the client since the last call, from all shards; other datagrams are taken
   /// too.
   std::vector<std::string> heard(Client& c);
@@ -111,6 +116,8 @@ class Shards {
   engine::Core& core(uint32_t i) { return shards_[i]->core(); }
   MemoryBackend& backend(uint32_t i) { return *backends_[i]; }
   engine::Directory& directory() { return directory_; }
+  const ice::Keys& keys() const { return keys_.keys(); }
+  engine::relay::Control& relay() { return *relay_; }
   std::vector<engine::Notice> notices(uint32_t shard);
   /// What the shard has said to the handshake worker, which there is none.
   void discard_handshakes(uint32_t shard);
@@ -123,6 +130,7 @@ class Shards {
   crypto::StreamRandom random_{uint64_t{7}};
   ice::ShardKeys keys_;
   std::unique_ptr<srtp::Cipher> cipher_;
+  std::unique_ptr<engine::relay::Control> relay_;
   std::vector<std::unique_ptr<engine::Shard>> shards_;
   std::vector<MemoryBackend*> backends_;
   uint32_t next_ = 0;

@@ -42,10 +42,10 @@ TEST_CASE("an address follows the session whose check came last, at its owner an
   const FlowKey key{here.at, kServer};
   s.check(there, 0);
   s.step(4);
-  CHECK(s.core(0).flows.find(key)->key == there.key());
+  CHECK(s.core(0).flows.find(key)->session.key == there.key());
   s.check(here, 0);
   s.step(4);
-  CHECK(s.core(0).flows.find(key)->key == here.key());
+  CHECK(s.core(0).flows.find(key)->session.key == here.key());
   // The end of the other session leaves the flow alone.
   engine::Command forget;
   forget.kind = engine::Command::Kind::forget;
@@ -53,7 +53,7 @@ TEST_CASE("an address follows the session whose check came last, at its owner an
   s.tell(0, forget);
   s.step();
   REQUIRE(s.core(0).flows.find(key) != nullptr);
-  CHECK(s.core(0).flows.find(key)->key == here.key());
+  CHECK(s.core(0).flows.find(key)->session.key == here.key());
 }
 
 TEST_CASE("a client that keeps moving at a shard that does not own it is followed, at a bounded rate") {

@@ -1,0 +1,261 @@
+// A relay's flows: how they begin, are confirmed and end.
+
+#include <algorithm>
+
+#include "engine/role/relay.h"
+#include "net/ice/check.h"
+
+namespace sluice::engine::relay {
+namespace {
+
+/// The whole table is looked at in so many steps, one per interval.
+constexpr uint32_t kSweepSteps = 64;
+constexpr Micros kSweepInterval = millis(64);
+/// Time that a server has to answer a client's first check.
+constexpr Micros kConfirmTime = seconds(10);
+/// What a flow costs whoever has proven nothing, in bytes; given back once the server has answered.
+constexpr uint32_t kFlowCost = 400;
+
+std::string_view server_ufrag(const stun::View& view) {
+  // RFC 8445 §7.2.2: "the peer's ufrag:ours".
+  const std::string_view name = view.username().value_or(std::string_view{});
+  return name.substr(0, name.find(':'));
+}
+
+struct Target {
+  Drop drop = Drop::none;
+  bool here = false;  ///< a session of this process
+  ServerIndex server = Shared::kNoServer;
+};
+
+Target routed_target(const Core& c, const stun::View& view) {
+  const State& r = c.relay;
+  const auto now = static_cast<uint32_t>((c.now.us + c.unix_offset_us) / 1'000'000);
+  const auto server = r.shared->routes.find(server_ufrag(view), now);
+  if (!server) return {.drop = r.shared->routes.size() == 0 ? Drop::ufrag_forged : Drop::no_route};
+  return {.server = *server};
+}
+
+Target target_of(const Core& c, const stun::View& view) {
+  const auto routed = ice::route_request(view, c.keys.keys(), c.expiry_now());
+  if (!routed && routed.error() != Drop::ufrag_forged) return {.drop = routed.error()};
+  if (!routed) return routed_target(c, view);
+  const ServerId id{routed->ufrag.region, routed->ufrag.node};
+  const ServerIndex server = c.relay.shared->server_of(id);
+  if (server != Shared::kNoServer) return {.server = server};
+  if (c.relay.media && id == c.node) return {.here = true};
+  return {.drop = Drop::no_route};
+}
+
+/// Index of the public endpoint; Limits::kLocals if there are too many.
+uint32_t local_index(State& r, const Packet& p) {
+  const uint32_t ifindex = p.remote.addr.is_link_local() ? p.ifindex : 0;
+  const auto is_it = [&](const LocalLine& l) { return l.local == p.local && l.ifindex == ifindex; };
+  if (r.locals_hit < r.locals_n && is_it(r.locals[r.locals_hit])) return r.locals_hit;
+  const auto known = r.locals.first(r.locals_n);
+  const auto at = static_cast<uint32_t>(std::ranges::find_if(known, is_it) - known.begin());
+  if (at == Limits::kLocals) return at;
+  if (at == r.locals_n) r.locals[r.locals_n++] = {p.local, ifindex};
+  r.locals_hit = at;
+  return at;
+}
+
+/// A relay endpoint that the server does not know yet; false if none is left.
+bool choose_port(Core& c, ServerLine& s, RelayFlow& f) {
+  State& r = c.relay;
+  const auto addresses = r.ports.addresses();
+  for (size_t a = 0; a < addresses.size(); ++a) {
+    if (addresses[a].is_v4() != s.address.is_v4()) continue;
+    const auto unused = [&](uint16_t port) {
+      return c.flows.find({s.address, {addresses[a], port}}) == nullptr;
+    };
+    const auto port = r.ports.share(*c.backend, static_cast<uint8_t>(a), s.cursor, unused);
+    if (!port) continue;
+    f.relay_address = static_cast<uint8_t>(a);
+    f.relay_port = *port;
+    return true;
+  }
+  return false;
+}
+
+FlowKey back_key(const Core& c, const RelayFlow& f) {
+  return {c.relay.servers[f.server].address, {c.relay.ports.addresses()[f.relay_address], f.relay_port}};
+}
+
+bool add_back(Core& c, const FlowKey& client, const RelayFlow& f, uint32_t local) {
+  FlowValue v;
+  v.back = {.kind = FlowKind::back,
+            .confirmed = f.confirmed,
+            .local = static_cast<uint16_t>(local),
+            .client = client.remote,
+            .server = f.server,
+            .packets = 0};
+  return c.flows.insert(back_key(c, f), v) != nullptr;
+}
+
+void drop_back(Core& c, const RelayFlow& f) {
+  if (f.trunk) return;
+  c.flows.erase(back_key(c, f));
+  c.relay.ports.give_back(*c.backend, f.relay_address, f.relay_port);
+}
+
+void forget(Core& c, const FlowKey& key, const RelayFlow& f) {
+  State& r = c.relay;
+  ServerLine& s = r.servers[f.server];
+  drop_back(c, f);
+  --r.flows;
+  --s.n.flows;
+  if (!f.confirmed) --r.unconfirmed, --s.n.unconfirmed;
+  c.flows.erase(key);
+}
+
+/// none, or why there is no flow.
+Drop make_flow(Core& c, const Packet& p, ServerIndex server, RelayFlow f) {
+  State& r = c.relay;
+  ServerLine& s = r.servers[server];
+  if (!s.present) return Drop::server_down;
+  if (r.flows == r.limits.flows) return Drop::flows_full;
+  if (r.unconfirmed == r.limits.unconfirmed()) return Drop::rate_limited;
+  if (!r.admission.admit(p.remote.addr, kFlowCost, c.now)) return Drop::rate_limited;
+  const uint32_t local = local_index(r, p);
+  if (local == Limits::kLocals) return Drop::flows_full;
+  f.server = server;
+  f.trunk = s.trunk;
+  f.seen = tick_of(c.now);
+  f.epoch = ++r.next_epoch;
+  if (!f.trunk && !choose_port(c, s, f)) return Drop::no_relay_port;
+  const FlowKey key{p.remote, p.local};
+  FlowValue v;
+  v.relay = f;
+  if (!f.trunk && !add_back(c, key, f, local)) {
+    r.ports.give_back(*c.backend, f.relay_address, f.relay_port);
+    return Drop::flows_full;
+  }
+  if (c.flows.insert(key, v) == nullptr) {
+    drop_back(c, f);
+    return Drop::flows_full;
+  }
+  ++r.flows, ++r.unconfirmed, ++r.created;
+  ++s.n.flows, ++s.n.unconfirmed;
+  if (r.flows == 1) c.wheel.schedule_no_later(c.relay_timer(), c.now + kSweepInterval);
+  return Drop::none;
+}
+
+bool is_over(const State& r, const RelayFlow& f, Tick now) {
+  const Micros limit = f.confirmed ? r.idle : kConfirmTime;
+  return now - f.seen > tick_of(limit) || !r.servers[f.server].present;
+}
+
+}  // namespace
+
+bool first_packet(Core& c, const Packet& p, const stun::View& view) {
+  const Target t = target_of(c, view);
+  if (t.here) return false;
+  const auto refuse = [&](Drop why) {
+    c.drop(p, why);
+    return true;
+  };
+  if (t.drop != Drop::none) return refuse(t.drop);
+  if (!c.relay.shared->replays.first_from(view.transaction_id(), p.remote))
+    return refuse(Drop::stun_replayed);
+  const Drop why = make_flow(c, p, t.server, {});
+  if (why != Drop::none) return refuse(why);
+  Packet copy = p;
+  const RelayPacket one{&copy, c.flows.find({p.remote, p.local})};
+  up_batch(c, {&one, 1});
+  return true;
+}
+
+void confirm(Core& c, const FlowKey& client, RelayFlow& f) {
+  State& r = c.relay;
+  f.confirmed = true;
+  f.pending = 0;
+  --r.unconfirmed;
+  --r.servers[f.server].n.unconfirmed;
+  r.admission.refund(client.remote.addr, kFlowCost, c.now);
+  if (f.trunk) return;
+  if (FlowValue* back = c.flows.find(back_key(c, f)); back != nullptr) back->back.confirmed = true;
+}
+
+void end_flow(Core& c, const FlowKey& key) {
+  const FlowValue* v = c.flows.find(key);
+  if (v != nullptr && v->is(FlowKind::relay)) forget(c, key, RelayFlow(v->relay));
+}
+
+/// A return entry lies under its server's address: puts it under `to`. False if the server knows the relay
+/// endpoint there as another flow's.
+bool move_back(Core& c, const RelayFlow& f, const Endpoint& to) {
+  const FlowKey before = back_key(c, f);
+  const FlowKey after{to, before.local};
+  const FlowValue* v = c.flows.find(before);
+  if (v == nullptr || to.is_v4() != before.remote.is_v4() || c.flows.find(after) != nullptr) return false;
+  const FlowValue back = *v;
+  c.flows.erase(before);
+  return c.flows.insert(after, back) != nullptr;
+}
+
+/// Calls stay up if they can be carried to the server's new place; the others begin again with the client's
+/// next check.
+void move_flows(Core& c, ServerIndex index, const Endpoint& to, bool present, bool trunk) {
+  const bool carried = present && trunk == c.relay.servers[index].trunk;
+  // Return entries that move on the way are none of those looked for.
+  for (uint32_t b = 0; b < c.flows.buckets(); ++b)
+    c.flows.visit_bucket(b, [&](const FlowKey& key, const FlowValue& v) {
+      if (!v.is(FlowKind::relay) || v.relay.server != index) return;
+      if (carried && (trunk || move_back(c, v.relay, to))) return;
+      forget(c, FlowKey(key), RelayFlow(v.relay));
+    });
+}
+
+void put_server(Core& c, ServerIndex index, const Endpoint& address, bool present, bool trunk) {
+  ServerLine& s = c.relay.servers[index];
+  if (s.present && s.n.flows > 0) move_flows(c, index, address, present, trunk);
+  s.address = address;
+  s.trunk = trunk;
+  s.present = present;
+  if (present) return;
+  // Its place may be another's next.
+  s.n = {};
+  c.relay.shared->counters[c.id.v][index].store(s.n);
+}
+
+Micros sweep(Core& c) {
+  State& r = c.relay;
+  const Tick now = tick_of(c.now);
+  const uint32_t step = std::max(c.flows.buckets() / kSweepSteps, 1U);
+  for (uint32_t i = 0; i < step && r.flows > 0; ++i) {
+    c.flows.visit_bucket(r.sweep_at, [&](const FlowKey& key, FlowValue& v) {
+      if (!v.is(FlowKind::relay) || !is_over(r, v.relay, now)) return;
+      ++r.expired;
+      forget(c, FlowKey(key), RelayFlow(v.relay));
+    });
+    r.sweep_at = r.sweep_at + 1 == c.flows.buckets() ? 0 : r.sweep_at + 1;
+  }
+  return r.flows > 0 ? c.now + kSweepInterval : kNever;
+}
+
+RelayTotals totals(const Core& c) {
+  const State& r = c.relay;
+  RelayTotals t;
+  t.flows = r.flows;
+  t.unconfirmed = r.unconfirmed;
+  t.flows_created = r.created;
+  t.flows_expired = r.expired;
+  t.ports_open = r.ports.open();
+  for (const ServerLine& s : r.servers) {
+    t.up_packets += s.n.up_packets;
+    t.up_bytes += s.n.up_bytes;
+    t.down_packets += s.n.down_packets;
+    t.down_bytes += s.n.down_bytes;
+  }
+  return t;
+}
+
+void publish_counters(Core& c) {
+  const State& r = c.relay;
+  for (size_t i = 0; i < r.servers.size(); ++i)
+    if (r.servers[i].present || r.servers[i].n.up_packets > 0)
+      r.shared->counters[c.id.v][i].store(r.servers[i].n);
+}
+
+}  // namespace sluice::engine::relay

@@ -1,0 +1,63 @@
+#include "engine/relay/ports.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace sluice::engine::relay {
+
+std::optional<uint16_t> PortPool::claim() {
+  const uint32_t lo = range_.lo / io::kPortBlock, hi = range_.hi / io::kPortBlock;
+  for (uint32_t b = lo; b <= hi; ++b) {
+    bool expected = false;
+    if (!taken_[b].load(std::memory_order_relaxed) &&
+        taken_[b].compare_exchange_strong(expected, true, std::memory_order_relaxed))
+      return static_cast<uint16_t>(b * io::kPortBlock);
+  }
+  return {};
+}
+
+bool LocalPorts::borrow(io::Backend& io) {
+  const auto first = pool_->claim();
+  // A block that the backend refuses is lost: it would refuse it again.
+  if (!first || !io.claim_block(*first)) return false;
+  blocks_[blocks_n_++] = *first;
+  return true;
+}
+
+bool LocalPorts::open_exclusive(io::Backend& io, uint8_t a, uint16_t port) {
+  if (!in_range(port) || users(a, port) != 0 || !io.open_port({addresses_[a], port})) return false;
+  users(a, port) = kExclusive;
+  ++open_;
+  return true;
+}
+
+std::optional<uint16_t> LocalPorts::take(io::Backend& io, uint8_t a, bool even, bool next, uint32_t random) {
+  const uint32_t step = even || next ? 2 : 1;
+  for (uint32_t tries = 0;; tries += step) {
+    // At half load two tries find a port, and ports that are hard to guess want a choice.
+    const bool borrows = ports_n() == 0 || (tries > 0 && tries % io::kPortBlock == 0);
+    if (borrows && borrow(io))
+      random = (blocks_n_ - 1) * io::kPortBlock - tries;
+    else if (borrows && tries >= ports_n())
+      return {};
+    const auto port = static_cast<uint16_t>(port_at(random + tries) & ~(step - 1));
+    if (!open_exclusive(io, a, port)) continue;
+    if (!next || open_exclusive(io, a, static_cast<uint16_t>(port + 1))) return port;
+    give_back(io, a, port);
+  }
+}
+
+void LocalPorts::give_back(io::Backend& io, uint8_t a, uint16_t port) {
+  uint16_t& n = users(a, port);
+  assert(n > 0);
+  n = n == kExclusive ? uint16_t{0} : static_cast<uint16_t>(n - 1);
+  if (n > 0) return;
+  io.close_port({addresses_[a], port});
+  --open_;
+}
+
+size_t LocalPorts::index_of(const Address& a) const {
+  return static_cast<size_t>(std::ranges::find(addresses_, a) - addresses_.begin());
+}
+
+}  // namespace sluice::engine::relay

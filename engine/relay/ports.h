@@ -1,0 +1,103 @@
+// Local ports of relayed legs: blocks of them from a pool that the shards share, single ones from the blocks
+// that a shard has.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "net/base/endpoint.h"
+#include "net/io/backend.h"
+
+namespace sluice::engine::relay {
+
+/// Which blocks of kPortBlock ports are taken. Any shard's thread; touched when a shard runs out, not per
+/// flow.
+class PortPool {
+ public:
+  static constexpr uint32_t kBlocks = 65536 / io::kPortBlock;
+
+  /// Ports outside `range` are never given out.
+  explicit PortPool(io::PortRange range) : range_(range) {}
+  io::PortRange range() const { return range_; }
+
+  /// First port of a block that is the caller's from now on; nullopt when none is left.
+  std::optional<uint16_t> claim();
+
+ private:
+  io::PortRange range_;
+  std::array<std::atomic<bool>, kBlocks> taken_{};
+};
+
+/// One shard's ports. Owner thread only.
+class LocalPorts {
+ public:
+  static constexpr uint16_t kExclusive = UINT16_MAX;
+  static size_t bytes_for(size_t addresses, io::PortRange range) {
+    return addresses * (size_t{range.hi} - range.lo + 1) * sizeof(uint16_t);
+  }
+
+  LocalPorts() = default;
+  /// `users`: zeroed, of bytes_for(); `pool`, `addresses`: outlive this.
+  LocalPorts(std::span<uint16_t> users, std::span<const Address> addresses, PortPool& pool)
+      : users_(users), addresses_(addresses), pool_(&pool) {}
+
+  /// A port of address `a` that `free(port)` accepts, shared with other flows or not, opened if it was not.
+  /// `cursor`: where the last search ended. nullopt: none to be had.
+  template <class Free>
+  std::optional<uint16_t> share(io::Backend& io, uint8_t a, uint32_t& cursor, Free&& free) {
+    for (uint32_t tries = 0;; ++tries) {
+      // A long search says that what the shard has is nearly used up.
+      const bool borrows = ports_n() == 0 || (tries > 0 && tries % io::kPortBlock == 0);
+      if (borrows && borrow(io))
+        cursor = (blocks_n_ - 1) * io::kPortBlock;
+      else if (borrows && tries >= ports_n())
+        return {};
+      const uint16_t port = port_at(cursor++);
+      if (!in_range(port)) continue;
+      uint16_t& n = users(a, port);
+      if (n >= kExclusive - 1 || !free(port)) continue;
+      if (n == 0 && !io.open_port({addresses_[a], port})) continue;
+      if (n++ == 0) ++open_;
+      return port;
+    }
+  }
+  /// A port of address `a` that nobody uses; `even`: as EVEN-PORT wants it (RFC 8656 §7.2), `next`: with the
+  /// one above it, which is taken too. The search begins at the place that `random` says.
+  std::optional<uint16_t> take(io::Backend& io, uint8_t a, bool even, bool next, uint32_t random);
+  /// Of share() or take().
+  void give_back(io::Backend& io, uint8_t a, uint16_t port);
+
+  uint32_t open() const { return open_; }
+  std::span<const Address> addresses() const { return addresses_; }
+  /// Index of an address; addresses().size() if it is none of ours.
+  size_t index_of(const Address& a) const;
+  bool contains(const Endpoint& e) const {
+    return pool_ != nullptr && e.port >= pool_->range().lo && e.port <= pool_->range().hi &&
+           index_of(e.addr) < addresses_.size();
+  }
+
+ private:
+  bool borrow(io::Backend& io);
+  bool in_range(uint16_t port) const { return port >= pool_->range().lo && port <= pool_->range().hi; }
+  uint32_t ports_n() const { return blocks_n_ * io::kPortBlock; }
+  uint16_t port_at(uint32_t i) const {
+    return static_cast<uint16_t>(blocks_[i / io::kPortBlock % blocks_n_] + i % io::kPortBlock);
+  }
+  uint16_t& users(uint8_t a, uint16_t port) {
+    const io::PortRange r = pool_->range();
+    return users_[a * (size_t{r.hi} - r.lo + 1) + (port - r.lo)];
+  }
+  bool open_exclusive(io::Backend& io, uint8_t a, uint16_t port);
+
+  std::span<uint16_t> users_;
+  std::span<const Address> addresses_;
+  PortPool* pool_ = nullptr;
+  std::array<uint16_t, PortPool::kBlocks> blocks_{};
+  uint32_t blocks_n_ = 0;
+  uint32_t open_ = 0;
+};
+
+}  // namespace sluice::engine::relay

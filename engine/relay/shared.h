@@ -1,0 +1,47 @@
+// What all shards of a relay read and the control thread writes; made at start.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/relay/config.h"
+#include "engine/relay/ports.h"
+#include "engine/relay/replay_filter.h"
+#include "engine/relay/route_table.h"
+#include "engine/shard/seqlock.h"
+#include "net/crypto/primitives.h"
+
+namespace sluice::engine::relay {
+
+/// One server's figures on one shard.
+struct ServerCounters {
+  uint32_t flows = 0, unconfirmed = 0;
+  uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+};
+
+/// Looked at per first packet, never per media packet.
+struct Shared {
+  static constexpr size_t kIds = size_t{ServerId::kMaxRegion + 1} * (ServerId::kMaxNode + 1);
+  static constexpr ServerIndex kNoServer = UINT16_MAX;
+
+  Shared(const RelayConfig& config, uint32_t shards, const crypto::Random& random);
+
+  static constexpr size_t slot_of(ServerId id) {
+    return size_t{id.region} * (ServerId::kMaxNode + 1) + id.node;
+  }
+  /// kNoServer if nobody has the name.
+  ServerIndex server_of(ServerId id) const { return by_id[slot_of(id)].load(std::memory_order_acquire); }
+
+  std::unique_ptr<std::atomic<ServerIndex>[]> by_id;
+  RouteTable routes;
+  ReplayFilter replays;
+  PortPool ports;
+  std::vector<Address> addresses;
+  /// [shard][server]; written by the shard.
+  std::vector<std::unique_ptr<SeqLocked<ServerCounters>[]>> counters;
+};
+
+}  // namespace sluice::engine::relay

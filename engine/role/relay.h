@@ -1,0 +1,41 @@
+// The relay role: clients' packets to the server that owns the session and back, nothing decrypted. Owner
+// thread only.
+#pragma once
+
+#include <span>
+
+#include "engine/shard/core.h"
+#include "net/stun/message.h"
+#include "net/wire/classify.h"
+
+namespace sluice::engine::relay {
+
+/// A packet with the flow that it belongs to.
+struct RelayPacket {
+  Packet* packet = nullptr;
+  FlowValue* flow = nullptr;
+};
+
+/// From clients to servers; consumes all. Makes and ends no flow, so flows found before stay good.
+void up_batch(Core& c, std::span<const RelayPacket> in);
+/// From servers to clients; consumes all.
+void down_batch(Core& c, std::span<const RelayPacket> in);
+
+/// A binding request from an address without a flow: finds the server and makes the flow. False, and the
+/// packet stays the caller's, if its ufrag is for a session of this process. Consumes it otherwise.
+bool first_packet(Core& c, const Packet& p, const stun::View& view);
+
+/// The server has answered the client at its address.
+void confirm(Core& c, const FlowKey& client, RelayFlow& f);
+/// Ends the client's flow, if there is one, with all that belongs to it.
+void end_flow(Core& c, const FlowKey& key);
+
+/// Control thread's word: the server is at `address` now, or gone (not `present`).
+void put_server(Core& c, ServerIndex index, const Endpoint& address, bool present, bool trunk);
+
+/// Ends flows that are over, a part of the table at a time; when to be called next.
+Micros sweep(Core& c);
+void publish_counters(Core& c);
+RelayTotals totals(const Core& c);
+
+}  // namespace sluice::engine::relay
