@@ -1,10 +1,10 @@
 #include "engine/relay/control.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
+#include "engine/relay/text.h"
 #include "engine/sluice.h"
 
 namespace sluice::engine::relay {
@@ -23,32 +23,12 @@ Failure at(size_t i, std::string_view what, int code, std::string message, std::
   return {code, fmt::format("routes[{}].{}", i, what), std::move(message), std::move(fix)};
 }
 
-template <class T>
-bool parse_number(std::string_view text, T max, T& out) {
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return ec == std::errc{} && end == text.data() + text.size() && !text.empty() && out <= max;
-}
-
 std::string text_of(const Endpoint& e) {
   EndpointText buffer;
   return std::string(format(e, buffer));
 }
 
 }  // namespace
-
-std::string to_text(ServerId id) {
-  return id.region == 0 ? fmt::format("{}", id.node) : fmt::format("{}.{}", id.region, id.node);
-}
-
-std::optional<ServerId> parse_server_id(std::string_view text) {
-  ServerId id;
-  if (const size_t dot = text.find('.'); dot != std::string_view::npos) {
-    if (!parse_number(text.substr(0, dot), ServerId::kMaxRegion, id.region)) return {};
-    text.remove_prefix(dot + 1);
-  }
-  if (!parse_number(text, ServerId::kMaxNode, id.node)) return {};
-  return id;
-}
 
 Control::Control(const RelayConfig& config, uint32_t shards, const crypto::Random& random, TellAll tell_all)
     : config_(config), shards_(shards), shared_(config, shards, random), tell_all_(std::move(tell_all)) {}

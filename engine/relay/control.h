@@ -70,8 +70,4 @@ class Control {
   std::multimap<uint32_t, std::string> expiry_;
 };
 
-/// "3" or "1.3".
-std::string to_text(ServerId id);
-std::optional<ServerId> parse_server_id(std::string_view text);
-
 }  // namespace sluice::engine::relay

@@ -30,8 +30,8 @@ void Admission::refund(const Address& remote, uint32_t bytes, Micros now) {
   const uint32_t tag = std::max(static_cast<uint32_t>(hash >> 32), 1U);
   for (Line::Bucket& b : lines_[hash & (lines_.size() - 1)].own) {
     if (b.tag != tag) continue;
-    refill(b, static_cast<uint32_t>(now.millis()));
-    b.spent -= std::min(bytes, b.spent);
+    b.budget.refill(rate_, TokenBucket::ms(now));
+    b.budget.spent -= std::min(bytes, b.budget.spent);
   }
 }
 

@@ -35,15 +35,6 @@ RouteRequest route(std::string ufrag, const Endpoint& to, uint32_t ttl = 100) {
 
 }  // namespace
 
-TEST_CASE("a server's name, in a region or without one, is read and written") {
-  CHECK(parse_server_id("7") == ServerId{0, 7});
-  CHECK(parse_server_id("63.16383") == ServerId{63, 16383});
-  for (const char* bad : {"", "x", "7x", "64.1", "1.16384", "16384", "1.", ".1", "-1", "1.2.3"})
-    CHECK_FALSE(parse_server_id(bad));
-  CHECK(to_text({0, 7}) == "7");
-  CHECK(to_text({2, 7}) == "2.7");
-}
-
 TEST_CASE("routes are taken all or none, and the first that is wrong is named") {
   Rig r;
   const auto refused = [&](std::vector<RouteRequest> routes) {
