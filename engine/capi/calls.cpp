@@ -12,15 +12,6 @@ using engine::SessionKey;
 
 namespace {
 
-sluice_code put_answer(const std::string& text, char* answer, size_t cap, size_t* len, sluice_error* err) {
-  *len = text.size();
-  if (text.size() + 1 > cap)
-    return capi::report(err,
-                        {SLUICE_E_BUFFER, "answer_cap", "the answer does not fit", "give a larger buffer"});
-  capi::copy_text(answer, cap, text);
-  return SLUICE_OK;
-}
-
 /// What a C caller may pass and the engine may not see.
 std::expected<engine::AcceptRequest, engine::Failure> read_request(const sluice_accept_request& c) {
   const auto invalid = [](const char* field, const char* message, const char* fix) {
@@ -52,7 +43,7 @@ sluice_code sluice_accept(sluice_engine* e, const sluice_accept_request* request
     if (!r) return capi::report(err, r.error());
     auto accepted = e->engine->accept(*r, monotonic_now());
     if (!accepted) return capi::report(err, accepted.error());
-    const auto code = put_answer(accepted->answer, answer, answer_cap, answer_len, err);
+    const auto code = capi::put_text(accepted->answer, answer, answer_cap, answer_len, "answer_cap", err);
     // Nothing may be half done: nobody has seen the answer, so the session goes.
     if (code != SLUICE_OK)
       (void)e->engine->hangup(accepted->key, engine::CloseReason::hangup, monotonic_now());
@@ -77,7 +68,8 @@ sluice_code sluice_trickle(sluice_engine* e, sluice_session session, uint32_t* g
                                 monotonic_now());
     if (!t) return capi::report(err, t.error());
     *generation = t->ice_generation;
-    return t->answer.empty() ? SLUICE_OK : put_answer(t->answer, answer, answer_cap, answer_len, err);
+    return t->answer.empty() ? SLUICE_OK
+                             : capi::put_text(t->answer, answer, answer_cap, answer_len, "answer_cap", err);
   });
 }
 

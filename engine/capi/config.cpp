@@ -126,6 +126,15 @@ void copy_text(char* out, size_t cap, std::string_view text) {
   out[n] = 0;
 }
 
+sluice_code put_text(std::string_view text, char* out, size_t cap, size_t* len, const char* field,
+                     sluice_error* err) {
+  *len = text.size();
+  if (text.size() + 1 > cap)
+    return report(err, {SLUICE_E_BUFFER, field, "the text does not fit", "give a larger buffer"});
+  copy_text(out, cap, text);
+  return SLUICE_OK;
+}
+
 sluice_code report(sluice_error* err, const Failure& f) {
   const auto code = static_cast<sluice_code>(f.code);
   if (err == nullptr) return code;

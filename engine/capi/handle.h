@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <exception>
 #include <expected>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/relay/keys.h"
 #include "engine/runner.h"
 #include "engine/sluice.h"
 #include "net/io/factory.h"
@@ -24,10 +26,17 @@ struct sluice_engine {
   std::unique_ptr<sluice::engine::Engine> engine;
   std::unique_ptr<sluice::engine::Runner> runner;
   std::vector<int> cores;
+  /// What sluice_mint_ufrag() mints under; the engine has its own.
+  sluice::engine::relay::FleetKey minting_key;
   std::string io_name;
   std::string notes;  ///< what was switched on or off and why, a line each
   sluice_log_fn log = nullptr;
   void* log_user = nullptr;
+
+  sluice_engine() = default;
+  sluice_engine(const sluice_engine&) = delete;
+  sluice_engine& operator=(const sluice_engine&) = delete;
+  ~sluice_engine() { sluice::engine::relay::wipe(minting_key); }
 
   void say(int level, const std::string& line) {
     notes += line + "\n";
@@ -60,6 +69,8 @@ std::expected<void, engine::Failure> check_list(const char* field, const char* c
 
 /// CLOCK_MONOTONIC.
 Micros monotonic_now();
+/// CLOCK_REALTIME.
+int64_t unix_now_us();
 
 /// Makes the event descriptor readable if events wait that no shard rang for.
 void ring_for_events(sluice_engine& e);
@@ -73,6 +84,10 @@ void copy_text(char (&out)[N], std::string_view text) {
 
 /// Fills `err` if there is one and returns the code.
 sluice_code report(sluice_error* err, const engine::Failure& f);
+/// Writes a text and its length; BUFFER with the length that is needed if it does not fit. `field` names
+/// `cap`.
+sluice_code put_text(std::string_view text, char* out, size_t cap, size_t* len, const char* field,
+                     sluice_error* err);
 
 /// A struct whose size nobody has set may be anything.
 std::expected<void, engine::Failure> check_size(const char* what, size_t size);
@@ -85,6 +100,14 @@ void hand_out(T* out, const T& full) {
   const size_t size = std::min(out->size, sizeof(T));
   __builtin_memcpy(static_cast<void*>(out), &full, size);
   out->size = size;
+}
+/// The element `i` of a caller's array, whose elements lie as far apart as the first one's size says.
+template <class T>
+void hand_out_at(T* out, size_t i, T full) {
+  if (out->size == 0) return;
+  const size_t stride = out->size;
+  full.size = std::min(stride, sizeof(T));
+  __builtin_memcpy(reinterpret_cast<std::byte*>(out) + i * stride, &full, full.size);
 }
 /// The reverse: what an older caller does not know keeps the default. Precondition: check_size().
 template <class T>

@@ -21,17 +21,17 @@ Micros monotonic_now() {
   return Micros{static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000};
 }
 
+int64_t unix_now_us() {
+  timespec t{};
+  clock_gettime(CLOCK_REALTIME, &t);
+  return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000;
+}
+
 namespace {
 
 void ring(void* fd) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = ::write(static_cast<io::Fd*>(fd)->get(), &one, sizeof one);
-}
-
-int64_t unix_now_us() {
-  timespec t{};
-  clock_gettime(CLOCK_REALTIME, &t);
-  return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000;
 }
 
 /// A restart right after a crash finds its port held by what the kernel has not yet put away.
@@ -139,6 +139,13 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
   auto parsed = parse(config);
   if (!parsed) return std::unexpected(parsed.error());
   e.cores = parsed->cores;
+  struct Wiped {
+    std::vector<engine::relay::FleetKey>& keys;
+    ~Wiped() {
+      for (auto& key : keys) engine::relay::wipe(key);
+    }
+  } const wiped{parsed->engine.keys};
+  e.minting_key = parsed->engine.keys.front();
   if (auto ok = open_sockets(*parsed, e); !ok) return ok;
   if (auto ok = make_engine(*parsed, e); !ok) return ok;
   attach_steering(e);

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include <fmt/format.h>
 
@@ -160,20 +159,16 @@ void sluice_get_engine_stats(sluice_engine* e, sluice_engine_stats* out) {
 }
 
 size_t sluice_rooms(sluice_engine* e, sluice_room_stats* out, size_t cap) {
-  // The caller's struct may be shorter or longer than ours: only its own size says where the next one begins.
-  const size_t stride = cap > 0 ? out->size : 0;
-  if (stride == 0) cap = 0;
-  auto* const bytes = reinterpret_cast<std::byte*>(out);
+  if (cap > 0 && out->size == 0) cap = 0;
   size_t n = 0;
   e->engine->rooms().for_each([&](const Room& room) {
     if (!room.publisher && room.connected_players() == 0) return;
     if (n < cap) {
       sluice_room_stats s{};
-      s.size = std::min(stride, sizeof s);
       capi::copy_text(s.name, room.name);
       s.publisher = room.publisher ? room.publisher.packed() : 0;
       s.subscribers = room.connected_players();
-      std::memcpy(bytes + n * stride, &s, s.size);
+      capi::hand_out_at(out, n, s);
     }
     ++n;
   });

@@ -111,6 +111,11 @@ std::expected<std::vector<FleetKey>, KeyError> fleet_keys(std::string_view route
   return out;
 }
 
+void wipe(FleetKey& key) {
+  crypto::cleanse(key.route);
+  if (key.ice) crypto::cleanse(*key.ice);
+}
+
 Minted mint(const FleetKey& key, ServerId server, uint64_t unix_s, uint32_t ttl_s, crypto::Random random) {
   crypto::AesBlock cipher(key.route);
   ice::UfragCodec codec;

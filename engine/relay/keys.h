@@ -55,6 +55,9 @@ struct KeyError {
 };
 std::expected<std::vector<FleetKey>, KeyError> fleet_keys(std::string_view route, std::string_view ice);
 
+/// Overwrites what is secret in it.
+void wipe(FleetKey& key);
+
 /// Longest life of a minted ufrag, seconds.
 inline constexpr uint32_t kUfragTtlMax = 7 * 24 * 3600;
 

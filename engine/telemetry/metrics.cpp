@@ -146,6 +146,64 @@ void add_engine(const sluice_engine_stats& e, std::vector<MetricFamily>& out) {
   out.push_back(std::move(dtls));
 }
 
+using ServerField = uint64_t sluice_server_stats::*;
+
+/// One series for each server; those without a name go by their address.
+MetricFamily per_server(const Snapshot& snapshot, const char* name, const char* help, MetricType type,
+                        ServerField field) {
+  MetricFamily f = family(name, help, type);
+  for (const auto& s : snapshot.servers)
+    f.metric.push_back(
+        metric(type, static_cast<double>(s.*field), {{"server", s.id[0] != 0 ? s.id : s.address}}));
+  return f;
+}
+
+MetricFamily both_ways(const char* name, const char* help, uint64_t up, uint64_t down) {
+  MetricFamily f = family(name, help, MetricType::Counter);
+  f.metric.push_back(metric(MetricType::Counter, static_cast<double>(up), {{"direction", "up"}}));
+  f.metric.push_back(metric(MetricType::Counter, static_cast<double>(down), {{"direction", "down"}}));
+  return f;
+}
+
+void add_servers(const Snapshot& s, std::vector<MetricFamily>& out) {
+  using S = sluice_server_stats;
+  constexpr MetricType kCounter = MetricType::Counter, kGauge = MetricType::Gauge;
+  out.push_back(per_server(s, "sluice_server_flows", "Relayed flows of a server", kGauge, &S::flows));
+  out.push_back(per_server(s, "sluice_server_unconfirmed_flows", "Of them, those it has not answered yet",
+                           kGauge, &S::unconfirmed));
+  out.push_back(per_server(s, "sluice_server_routes", "Routes that lead to it", kGauge, &S::routes));
+  out.push_back(per_server(s, "sluice_server_up_packets_total", "Packets from clients to it", kCounter,
+                           &S::up_packets));
+  out.push_back(
+      per_server(s, "sluice_server_up_bytes_total", "UDP payload bytes to it", kCounter, &S::up_bytes));
+  out.push_back(per_server(s, "sluice_server_down_packets_total", "Packets from it to clients", kCounter,
+                           &S::down_packets));
+  out.push_back(
+      per_server(s, "sluice_server_down_bytes_total", "UDP payload bytes from it", kCounter, &S::down_bytes));
+}
+
+void add_relay(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
+  const sluice_relay_stats& r = snapshot.relay;
+  if (r.relay == 0) return;
+  const auto gauge = [&](const char* name, const char* help, uint64_t value) {
+    out.push_back(single(name, help, MetricType::Gauge, static_cast<double>(value)));
+  };
+  gauge("sluice_relay_flows", "Relayed flows", r.flows);
+  gauge("sluice_relay_flows_max", "Relayed flows that there is room for", r.max_flows);
+  gauge("sluice_relay_unconfirmed_flows", "Relayed flows that no server has answered yet", r.unconfirmed);
+  gauge("sluice_relay_routes", "Installed routes", r.routes);
+  gauge("sluice_relay_routes_max", "Routes that there is room for", r.max_routes);
+  gauge("sluice_relay_ports_open", "Local ports of relayed legs", r.ports_open);
+  out.push_back(single("sluice_relay_flows_created_total", "Flows made", MetricType::Counter,
+                       static_cast<double>(r.flows_created)));
+  out.push_back(single("sluice_relay_flows_expired_total", "Flows whose client fell silent",
+                       MetricType::Counter, static_cast<double>(r.flows_expired)));
+  out.push_back(both_ways("sluice_relay_packets_total", "Packets relayed; up is from client to server",
+                          r.up_packets, r.down_packets));
+  out.push_back(both_ways("sluice_relay_bytes_total", "UDP payload bytes relayed", r.up_bytes, r.down_bytes));
+  add_servers(snapshot, out);
+}
+
 double resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   double total = 0;
@@ -175,6 +233,12 @@ Snapshot take_snapshot(sluice_engine* engine) {
     s.size = sizeof s;
     if (sluice_get_shard_stats(engine, i, &s) == SLUICE_OK) out.shards.push_back(s);
   }
+  out.relay.size = sizeof out.relay;
+  sluice_get_relay_stats(engine, &out.relay);
+  out.servers.resize(sluice_servers(engine, nullptr, 0));
+  for (auto& s : out.servers) s.size = sizeof s;
+  // Both calls are the control thread's, so nothing comes between them.
+  sluice_servers(engine, out.servers.data(), out.servers.size());
   out.process_cpu_s = cpu_seconds();
   out.resident_bytes = resident_bytes();
   out.start_time_s = start;
@@ -185,6 +249,7 @@ std::vector<MetricFamily> collect(const Snapshot& snapshot) {
   std::vector<MetricFamily> out;
   add_engine(snapshot.engine, out);
   add_shards(snapshot, out);
+  add_relay(snapshot, out);
   out.push_back(single("process_cpu_seconds_total", "CPU time of the process", MetricType::Counter,
                        snapshot.process_cpu_s));
   out.push_back(

@@ -17,6 +17,8 @@ namespace sluice::telemetry {
 struct Snapshot {
   sluice_engine_stats engine;
   std::vector<sluice_shard_stats> shards;
+  sluice_relay_stats relay;
+  std::vector<sluice_server_stats> servers;
   double process_cpu_s = 0;
   double resident_bytes = 0;
   double start_time_s = 0;  ///< since 1970

@@ -28,6 +28,7 @@ typedef struct test_case {
 /* Each list ends with a NULL name. */
 extern const test_case call_cases[];
 extern const test_case refusal_cases[];
+extern const test_case relay_cases[];
 extern const test_case struct_cases[];
 
 /* Loopback, any port, one shard, room for 8 sessions; the caller may change it before sluice_open(). */

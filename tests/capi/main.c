@@ -52,7 +52,7 @@ void accept_offer(sluice_engine* engine, sluice_role role, const char* name, con
 }
 
 int main(void) {
-  const test_case* const lists[] = {struct_cases, refusal_cases, call_cases};
+  const test_case* const lists[] = {struct_cases, refusal_cases, relay_cases, call_cases};
   unsigned passed = 0, failed = 0;
   for (size_t list = 0; list < sizeof lists / sizeof lists[0]; ++list) {
     for (const test_case* c = lists[list]; c->name != NULL; ++c) {

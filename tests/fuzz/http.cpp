@@ -21,7 +21,10 @@ sluice_engine* engine() {
   static sluice_engine* const one = [] {
     spdlog::set_level(spdlog::level::off);
     sluice_error error;
-    sluice_engine* const e = test::open_engine(16, error);
+    sluice_engine* const e = test::open_engine(16, error, [](sluice_config& c) {
+      c.max_routes = 64;
+      c.turn_secret = "0123456789abcdef";
+    });
     require(e != nullptr);
     return e;
   }();
@@ -62,11 +65,15 @@ ServiceOptions options(uint8_t flags) {
   return o;
 }
 
-/// Ends what the input opened, so that each input meets the same engine.
+/// Ends what the input opened, so that each input meets the same engine, but for routes, of which few fit.
 void hang_up_all() {
   sluice_session ids[16];
   const size_t n = sluice_sessions(engine(), ids, 16);
   for (size_t i = 0; i < n && i < 16; ++i) sluice_hangup(engine(), ids[i], nullptr);
+  sluice_server_stats servers[64] = {};
+  servers[0].size = sizeof servers[0];
+  const size_t known = sluice_servers(engine(), servers, 64);
+  for (size_t i = 0; i < known && i < 64; ++i) sluice_remove_server(engine(), servers[i].id, nullptr);
   sluice_event events[64];
   while (sluice_poll_events(engine(), events, 64) > 0) {
   }

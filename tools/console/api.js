@@ -24,11 +24,11 @@ export class Api extends EventTarget {
     const round = async () => {
       const began = performance.now();
       try {
-        const [sessions, rooms, shards, engine] = await Promise.all(
-          ['sessions', 'rooms', 'shards', 'engine'].map((name) => this.get(`/v1/${name}`)));
+        const [sessions, rooms, shards, engine, relay, servers] = await Promise.all(
+          ['sessions', 'rooms', 'shards', 'engine', 'relay', 'servers'].map((name) => this.get(`/v1/${name}`)));
         this.dispatchEvent(new CustomEvent('figures', { detail: {
           time: began / 1000, total: sessions.total, sessions: sessions.sessions, rooms: rooms.rooms,
-          shards: shards.shards, engine } }));
+          shards: shards.shards, engine, relay, servers: servers.servers } }));
       } catch (error) {
         this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
         if (error.status === 401 || error.status === 403) return;

@@ -5,6 +5,7 @@ import { Detail } from './detail.js';
 import { byId, format, h, setText } from './dom.js';
 import { History, kSeries } from './history.js';
 import { Plot } from './plot.js';
+import { RelayPanel } from './relay.js';
 import { sessionColumns, shardColumns } from './sessions.js';
 import { Table } from './table.js';
 import { colours, setUpTheme } from './theme.js';
@@ -27,6 +28,7 @@ const plots = kSeries.map((series) => new Plot(series, colours));
 byId('plots').append(...plots.map(({ element }) => element));
 const sessions = new Table(byId('sessions'), sessionColumns(history, colours, hangUp), { onSelect: select });
 const shards = new Table(byId('shards'), shardColumns());
+const relay = new RelayPanel();
 const detail = new Detail(byId('detail'), { onClose: () => select(selected), onHangUp: hangUp });
 byId('filter').addEventListener('input', () => show());
 
@@ -70,6 +72,7 @@ function show() {
   const rows = figures.shards.map((shard) => ({ ...shard, id: shard.shard, per: perSecond(shard) }));
   shards.show(rows);
   showTotals(rows);
+  relay.show(figures, before);
   const wanted = byId('filter').value.trim().toLowerCase();
   const listed = figures.sessions.filter((s) =>
     [s.id, s.role, s.name, s.state, s.remote].join(' ').toLowerCase().includes(wanted));

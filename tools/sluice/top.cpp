@@ -72,13 +72,18 @@ std::expected<std::string, std::string> get(const ClientOptions& client, std::st
 }
 
 std::expected<TopFrame, std::string> fetch(const ClientOptions& client) {
-  const auto engine = get(client, "/v1/engine");
-  if (!engine) return std::unexpected(engine.error());
-  const auto sessions = get(client, "/v1/sessions");
-  if (!sessions) return std::unexpected(sessions.error());
-  const auto shards = get(client, "/v1/shards");
-  if (!shards) return std::unexpected(shards.error());
-  return parse_frame(*engine, *sessions, *shards);
+  TopDocuments documents;
+  const std::pair<std::string_view, std::string&> parts[] = {{"/v1/engine", documents.engine},
+                                                             {"/v1/sessions", documents.sessions},
+                                                             {"/v1/shards", documents.shards},
+                                                             {"/v1/relay", documents.relay},
+                                                             {"/v1/servers", documents.servers}};
+  for (const auto& [target, document] : parts) {
+    auto body = get(client, target);
+    if (!body) return std::unexpected(body.error());
+    document = std::move(*body);
+  }
+  return parse_frame(documents);
 }
 
 void next_sort(TopView& view) {

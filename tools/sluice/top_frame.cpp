@@ -72,6 +72,48 @@ uint64_t packets(const json::object& o, std::string_view key) {
   const auto* side = object(o, key);
   return side == nullptr ? 0 : count(*side, "packets");
 }
+uint64_t bytes(const json::object& o, std::string_view key) {
+  const auto* side = object(o, key);
+  return side == nullptr ? 0 : count(*side, "bytes");
+}
+bool flag(const json::object& o, std::string_view key) {
+  const auto* v = o.if_contains(key);
+  return v != nullptr && v->is_bool() && v->get_bool();
+}
+
+/// What a server and the relay as a whole have in common.
+template <class T>
+void put_flows(const json::object& o, T& out) {
+  out.flows = count(o, "flows");
+  out.unconfirmed = count(o, "unconfirmed");
+  out.routes = count(o, "routes");
+  out.up_packets = packets(o, "up");
+  out.up_bytes = bytes(o, "up");
+  out.down_packets = packets(o, "down");
+  out.down_bytes = bytes(o, "down");
+}
+
+TopServer server(const json::object& o) {
+  TopServer s;
+  s.address = text(o, "address");
+  s.name = text(o, "id");
+  if (s.name.empty()) s.name = s.address;
+  s.trunk = flag(o, "trunk");
+  put_flows(o, s);
+  return s;
+}
+
+TopRelay relay(const json::object& o) {
+  TopRelay r;
+  r.on = flag(o, "relay");
+  r.max_flows = count(o, "max_flows");
+  r.created = count(o, "flows_created");
+  r.expired = count(o, "flows_expired");
+  r.max_routes = count(o, "max_routes");
+  r.ports = count(o, "ports_open");
+  put_flows(o, r);
+  return r;
+}
 
 TopShard shard(const json::object& o) {
   TopShard s;
@@ -98,22 +140,25 @@ std::optional<json::object> parse_object(std::string_view document) {
 
 }  // namespace
 
-std::expected<TopFrame, std::string> parse_frame(std::string_view engine, std::string_view sessions,
-                                                 std::string_view shards) {
-  const auto e = parse_object(engine);
+std::expected<TopFrame, std::string> parse_frame(const TopDocuments& documents) {
+  const auto e = parse_object(documents.engine);
   if (!e) return std::unexpected(std::string("/v1/engine is no JSON object"));
-  const auto s = parse_object(sessions);
+  const auto s = parse_object(documents.sessions);
   const auto* list = s ? array(*s, "sessions") : nullptr;
   if (list == nullptr) return std::unexpected(std::string("/v1/sessions has no list of sessions"));
-  const auto h = parse_object(shards);
+  const auto h = parse_object(documents.shards);
   const auto* threads = h ? array(*h, "shards") : nullptr;
   if (threads == nullptr) return std::unexpected(std::string("/v1/shards has no list of shards"));
   TopFrame out;
   out.version = text(*e, "version");
   out.io = text(*e, "io");
   out.srtp = text(*e, "srtp");
-  const auto* draining = e->if_contains("draining");
-  out.draining = draining != nullptr && draining->is_bool() && draining->get_bool();
+  out.draining = flag(*e, "draining");
+  if (const auto r = parse_object(documents.relay)) out.relay = relay(*r);
+  const auto known = parse_object(documents.servers);
+  if (const auto* servers = known ? array(*known, "servers") : nullptr)
+    for (const auto& v : *servers)
+      if (v.is_object()) out.relay.servers.push_back(server(v.get_object()));
   out.total = count(*s, "total");
   for (const auto& v : *list)
     if (v.is_object()) out.sessions.push_back(session(v.get_object()));

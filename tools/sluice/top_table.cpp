@@ -75,10 +75,14 @@ const TopShard* before_of(const TopView& view, const TopShard& s) {
   return nullptr;
 }
 
-std::string per_second(const TopView& view, uint64_t now, const TopShard* before,
-                       uint64_t TopShard::* field) {
-  if (before == nullptr || view.seconds <= 0 || now < before->*field) return "-";
-  return count(static_cast<double>(now - before->*field) / view.seconds);
+/// Per second, of two readings of a counter.
+std::string rate_of(const TopView& view, uint64_t now, const uint64_t* before) {
+  if (before == nullptr || view.seconds <= 0 || now < *before) return "-";
+  return count(static_cast<double>(now - *before) / view.seconds);
+}
+std::string bits_of(const TopView& view, uint64_t now, const uint64_t* before) {
+  if (before == nullptr || view.seconds <= 0 || now < *before) return "-";
+  return rate(8.0 * static_cast<double>(now - *before) / view.seconds);
 }
 
 void shards(Screen& screen, const TopFrame& frame, const TopView& view) {
@@ -92,12 +96,61 @@ void shards(Screen& screen, const TopFrame& frame, const TopView& view) {
                                 : fmt::format("{:.1f}", (s.cpu_ms - b->cpu_ms) / view.seconds / 10);
     screen.line(fmt::format("{:>5} {:>4} {:<5} {:>8} {:>6} {:>8} {:>8} {:>9} {:>9} {:>12}", s.shard, s.core,
                             printable(s.io, 5), s.sessions, cpu,
-                            per_second(view, s.rx_packets, b, &TopShard::rx_packets),
-                            per_second(view, s.tx_packets, b, &TopShard::tx_packets),
+                            rate_of(view, s.rx_packets, b ? &b->rx_packets : nullptr),
+                            rate_of(view, s.tx_packets, b ? &b->tx_packets : nullptr),
                             count(static_cast<double>(s.drops)), count(static_cast<double>(s.kernel_drops)),
                             fmt::format("{}/{}", s.pool_free, s.pool_capacity)),
                 s.kernel_drops > 0 ? kYellow : std::string_view{});
   }
+}
+
+const TopServer* before_of(const TopView& view, const TopServer& s) {
+  if (view.before == nullptr) return nullptr;
+  for (const auto& b : view.before->relay.servers)
+    if (b.name == s.name) return &b;
+  return nullptr;
+}
+
+constexpr std::string_view kServerRow = "{:>15} {:<23} {:<5} {:>8} {:>8} {:>7} {:>8} {:>8} {:>8} {:>8}";
+
+template <class T>
+void server_row(Screen& screen, const TopView& view, std::string_view name, std::string_view address,
+                std::string_view leg, const T& now, const T* b) {
+  const auto old = [&](uint64_t T::* field) { return b == nullptr ? nullptr : &(b->*field); };
+  screen.line(fmt::format(
+      fmt::runtime(kServerRow), name, address, leg, now.flows, now.unconfirmed,
+      count(static_cast<double>(now.routes)), rate_of(view, now.up_packets, old(&T::up_packets)),
+      rate_of(view, now.down_packets, old(&T::down_packets)), bits_of(view, now.up_bytes, old(&T::up_bytes)),
+      bits_of(view, now.down_bytes, old(&T::down_bytes))));
+}
+
+void relay(Screen& screen, const TopFrame& frame, const TopView& view) {
+  const TopRelay& r = frame.relay;
+  // Both roles are the default; who forwards nothing is not bothered with it.
+  if (!r.on || (r.servers.empty() && r.created == 0)) return;
+  // Sessions want some lines too: a small terminal shows the busiest servers, a tiny one none.
+  constexpr size_t kAround = 4, kForSessions = 6;
+  const size_t shown = view.height == 0 ? r.servers.size() : std::min(r.servers.size(), view.height / 4);
+  if (screen.full(shown + kAround + kForSessions)) return;
+  screen.line("");
+  screen.line(fmt::format(fmt::runtime(kServerRow), "SERVER", "ADDRESS", "LEG", "FLOWS", "UNCONF", "ROUTES",
+                          "UP/S", "DOWN/S", "UP b/s", "DOWN b/s"),
+              kBold);
+  std::vector<const TopServer*> order;
+  for (const auto& s : r.servers) order.push_back(&s);
+  std::ranges::sort(order, [](const TopServer* a, const TopServer* b) {
+    return a->flows != b->flows ? a->flows > b->flows : a->name < b->name;
+  });
+  for (size_t i = 0; i < shown; ++i) {
+    const TopServer& s = *order[i];
+    server_row(screen, view, printable(s.name, 15), printable(s.address, 23), s.trunk ? "trunk" : "port", s,
+               before_of(view, s));
+  }
+  server_row(screen, view, "all", fmt::format("flows max {}", r.max_flows), "", r,
+             view.before == nullptr ? nullptr : &view.before->relay);
+  screen.line(fmt::format("{:>15} created {}, expired {}, relay ports open {}, routes {} of {}", "",
+                          count(static_cast<double>(r.created)), count(static_cast<double>(r.expired)),
+                          r.ports, r.routes, r.max_routes));
 }
 
 void row(Screen& screen, const TopSession& s) {
@@ -143,6 +196,7 @@ std::string render_top(const TopFrame& frame, const TopView& view) {
               frame.draining ? kYellow : kBold);
   screen.line("");
   shards(screen, frame, view);
+  relay(screen, frame, view);
   screen.line("");
   screen.line(
       fmt::format("{:>12} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",

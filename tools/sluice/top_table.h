@@ -28,17 +28,38 @@ struct TopShard {
   double cpu_ms = 0;
 };
 
+struct TopServer {
+  std::string name;  ///< its ID, or the address of one that has none
+  std::string address;
+  bool trunk = false;
+  uint64_t flows = 0, unconfirmed = 0, routes = 0;
+  uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+};
+
+struct TopRelay {
+  bool on = false;
+  uint64_t flows = 0, max_flows = 0, unconfirmed = 0, created = 0, expired = 0, routes = 0, max_routes = 0,
+           ports = 0;
+  uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+  std::vector<TopServer> servers;
+};
+
 struct TopFrame {
   std::string version, io, srtp;
   bool draining = false;
+  TopRelay relay;
   uint64_t total = 0;  ///< sessions, also those that are not listed
   std::vector<TopSession> sessions;
   std::vector<TopShard> shards;
 };
 
-/// From the JSON of /v1/engine, /v1/sessions and /v1/shards. The error names the document.
-std::expected<TopFrame, std::string> parse_frame(std::string_view engine, std::string_view sessions,
-                                                 std::string_view shards);
+/// The JSON documents that a frame is made of; a daemon that knows nothing of relaying has no `relay` and
+/// `servers`.
+struct TopDocuments {
+  std::string engine, sessions, shards, relay, servers;
+};
+/// The error names the document.
+std::expected<TopFrame, std::string> parse_frame(const TopDocuments& documents);
 
 inline constexpr std::string_view kSortKeys[] = {"age", "loss", "jitter", "rtt", "rate", "drops", "name"};
 bool valid_sort(std::string_view key);

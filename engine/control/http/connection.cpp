@@ -12,6 +12,7 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <fmt/format.h>
 
+#include "engine/control/http/v1_relay.h"
 #include "engine/control/log.h"
 
 namespace sluice::http {
@@ -39,7 +40,7 @@ std::optional<Problem> problem_of(const beast::error_code& error) {
   namespace http = beast::http;
   if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
   if (error == http::error::body_limit)
-    return Problem{413, "body", "The body is longer than 65536 bytes.", "Offer fewer codecs or m-lines."};
+    return Problem{413, "body", "The body is longer than is taken here.", "Send less at once."};
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
     return Problem{431, "", "The header fields are longer than 16384 bytes.", "Send fewer."};
   if (error == http::error::bad_version)
@@ -131,7 +132,8 @@ class Connection {
 
   asio::awaitable<beast::error_code> read(Parser& parser, std::optional<Problem>& wrong) {
     parser.header_limit(kHeaderBytes);
-    parser.body_limit(kMaxSdpBytes);
+    // The parser compares Content-Length when it has the head; what this head may bring is known only then.
+    parser.body_limit(kMaxRoutesBytes);
     if (buffer_.size() == 0) {
       lowest().expires_after(seconds(options_.idle_timeout_s));
       const auto [error, n] = co_await stream_->async_read_some(buffer_.prepare(4096), kTuple);
@@ -144,6 +146,7 @@ class Connection {
         co_await beast::http::async_read_header(*stream_, buffer_, parser, kTuple);
     if (head_error) co_return head_error;
     wrong = check_head(parser);
+    if (!wrong) wrong = limit_body(parser);
     if (wrong || parser.is_done()) co_return beast::error_code{};
     lowest().expires_after(seconds(options_.body_timeout_s));
     if (beast::iequals(parser.get()[beast::http::field::expect], "100-continue")) {
@@ -153,6 +156,14 @@ class Connection {
     }
     const auto [error, n] = co_await beast::http::async_read(*stream_, buffer_, parser, kTuple);
     co_return error;
+  }
+
+  std::optional<Problem> limit_body(Parser& parser) {
+    const size_t limit = service_.body_limit(to_request(parser, peer_));
+    parser.body_limit(limit);
+    if (parser.content_length().value_or(0) <= limit) return std::nullopt;
+    return Problem{413, "body", fmt::format("The body is longer than {} bytes.", limit),
+                   "Send less at once."};
   }
 
   asio::awaitable<beast::error_code> write(const Response& response, bool head_only, bool keep_alive) {

@@ -12,9 +12,10 @@
 namespace sluice::http {
 namespace {
 
-constexpr std::array<std::pair<Method, std::string_view>, 6> kMethods{{{Method::get, "GET"},
+constexpr std::array<std::pair<Method, std::string_view>, 7> kMethods{{{Method::get, "GET"},
                                                                        {Method::head, "HEAD"},
                                                                        {Method::post, "POST"},
+                                                                       {Method::put, "PUT"},
                                                                        {Method::patch, "PATCH"},
                                                                        {Method::del, "DELETE"},
                                                                        {Method::options, "OPTIONS"}}};
@@ -107,6 +108,8 @@ std::string_view reason_phrase(unsigned status) {
       return "Request Header Fields Too Large";
     case 500:
       return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
     case 503:
       return "Service Unavailable";
     default:

@@ -12,7 +12,7 @@
 
 namespace sluice::http {
 
-enum class Method : unsigned char { get, head, post, patch, del, options, other };
+enum class Method : unsigned char { get, head, post, put, patch, del, options, other };
 
 Method method_of(std::string_view text);
 std::string_view name_of(Method m);

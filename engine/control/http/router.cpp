@@ -23,6 +23,12 @@ constexpr std::array kRoutes{
     Route{RouteId::v1_engine, "/v1/engine", kGet, Access::admin},
     Route{RouteId::v1_events, "/v1/events", kGet, Access::admin},
     Route{RouteId::v1_drain, "/v1/drain", kPost, Access::admin},
+    Route{RouteId::v1_relay, "/v1/relay", kGet, Access::admin},
+    Route{RouteId::v1_servers, "/v1/servers", kGet, Access::admin},
+    Route{RouteId::v1_server, "/v1/servers/{server}", {.put = true, .del = true}, Access::admin},
+    Route{RouteId::v1_routes, "/v1/routes", {.get = true, .put = true, .del = true}, Access::admin},
+    Route{RouteId::v1_sdp, "/v1/sdp", kPost, Access::admin},
+    Route{RouteId::v1_turn_credentials, "/v1/turn/credentials", kPost, Access::admin},
     Route{RouteId::v1_openapi, "/v1/openapi.json", kGet, Access::admin},
     Route{RouteId::metrics, "/metrics", kGet, Access::admin},
     Route{RouteId::healthz, "/healthz", kGet, Access::open},
@@ -75,6 +81,8 @@ bool allows(const Methods& methods, Method m) {
       return methods.get;
     case Method::post:
       return methods.post;
+    case Method::put:
+      return methods.put;
     case Method::patch:
       return methods.patch;
     case Method::del:
@@ -91,6 +99,7 @@ std::string allow_text(const Methods& methods) {
   std::string out;
   if (methods.get) out += "GET, HEAD, ";
   if (methods.post) out += "POST, ";
+  if (methods.put) out += "PUT, ";
   if (methods.patch) out += "PATCH, ";
   if (methods.del) out += "DELETE, ";
   return out + "OPTIONS";

@@ -26,6 +26,12 @@ enum class RouteId : unsigned char {
   v1_events,
   v1_openapi,
   v1_drain,
+  v1_relay,
+  v1_servers,
+  v1_server,
+  v1_routes,
+  v1_sdp,
+  v1_turn_credentials,
   metrics,
   healthz,
   readyz,
@@ -40,7 +46,7 @@ enum class Access : unsigned char {
 
 /// Methods as a set; GET implies HEAD, and OPTIONS is answered for every route.
 struct Methods {
-  bool get = false, post = false, patch = false, del = false;
+  bool get = false, post = false, put = false, patch = false, del = false;
 };
 
 struct Route {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "engine/control/http/v1.h"
+#include "engine/control/http/v1_relay.h"
 #include "engine/control/log.h"
 
 namespace sluice::http {
@@ -25,6 +26,13 @@ Response plain_text(std::string body, unsigned status = 200) {
 
 bool is_endpoint(RouteId route) {
   return route == RouteId::whip || route == RouteId::whep || route == RouteId::agent;
+}
+
+/// The first configured name that is no address.
+std::string_view public_name(const Policy& policy) {
+  for (const auto& name : policy.names)
+    if (!parse_address(name)) return name;
+  return {};
 }
 
 Response method_not_allowed(const Route& route) {
@@ -154,6 +162,13 @@ Response Service::simple(RouteId route, const Match& match, const Target& target
     case RouteId::v1_drain:
       if (options_.drain) options_.drain();
       return json_response("{\"draining\":true}", 202);
+    case RouteId::v1_relay:
+    case RouteId::v1_servers:
+    case RouteId::v1_server:
+    case RouteId::v1_routes:
+    case RouteId::v1_sdp:
+    case RouteId::v1_turn_credentials:
+      return relay(route, match, request);
     case RouteId::metrics: {
       Response r = plain_text(options_.metrics_text ? options_.metrics_text() : std::string());
       r.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
@@ -169,6 +184,33 @@ Response Service::simple(RouteId route, const Match& match, const Target& target
     default:
       return not_found();
   }
+}
+
+Response Service::relay(RouteId route, const Match& match, const Request& request) {
+  switch (route) {
+    case RouteId::v1_relay:
+      return v1_relay(engine_);
+    case RouteId::v1_servers:
+      return v1_servers(engine_);
+    case RouteId::v1_server:
+      return request.method == Method::del ? v1_remove_server(engine_, match.params[0])
+                                           : v1_put_server(engine_, match.params[0], request.body);
+    case RouteId::v1_routes:
+      if (request.method == Method::put) return v1_put_routes(engine_, request.body);
+      return request.method == Method::del ? v1_remove_routes(engine_, request.body) : v1_routes(engine_);
+    case RouteId::v1_sdp:
+      return v1_sdp(engine_, request.body);
+    default:
+      return v1_turn_credentials(engine_, request.body, public_name(options_.policy));
+  }
+}
+
+size_t Service::body_limit(const Request& head) const {
+  const auto target = parse_target(head.target);
+  const Match m = target ? match(*target) : Match{};
+  if (m.route == nullptr || !is_admin(options_.policy, head)) return kMaxSdpBytes;
+  if (m.route->id == RouteId::v1_routes) return kMaxRoutesBytes;
+  return m.route->id == RouteId::v1_sdp ? kMaxSdpJsonBytes : kMaxSdpBytes;
 }
 
 void Service::on_engine_event(const sluice_event& event) {

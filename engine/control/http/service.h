@@ -29,6 +29,8 @@ class Service {
   Service(sluice_engine* engine, ServiceOptions options);
 
   Response handle(const Request& request);
+  /// How long a body may be behind this head: only administrators may send the long ones.
+  size_t body_limit(const Request& head) const;
 
   EventHub& events() { return events_; }
   /// To be called with each event of sluice_poll_events(): forgets ended sessions, tells listeners, logs.
@@ -41,6 +43,7 @@ class Service {
   Response signalling(const Match& match, const Target& target, const Request& request);
   Response options(const Match& match, const Request& request) const;
   Response simple(RouteId route, const Match& match, const Target& target, const Request& request);
+  Response relay(RouteId route, const Match& match, const Request& request);
   int64_t now_s() const;
 
   sluice_engine* engine_;

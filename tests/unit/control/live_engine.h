@@ -28,10 +28,10 @@ inline std::string agent_offer() { return offer("offer-chromium156-agent.sdp"); 
 
 class LiveEngine {
  public:
-  LiveEngine() {
+  explicit LiveEngine(Tune tune = nullptr) {
     spdlog::set_level(spdlog::level::off);
     sluice_error error;
-    engine_ = open_engine(64, error);
+    engine_ = open_engine(64, error, tune);
     REQUIRE_MESSAGE(engine_ != nullptr, std::string(error.message));
   }
   LiveEngine(const LiveEngine&) = delete;

@@ -59,6 +59,14 @@ Snapshot snapshot() {
   s.shards[1].rx_packets = 12'345'678'901;
   s.shards[1].drops[1] = 7;
   s.shards[1].unsent[1] = 8;
+  s.relay.relay = 1;
+  s.relay.flows = 5;
+  s.relay.down_bytes = 99;
+  s.servers.resize(2);
+  std::strcpy(s.servers[0].id, "1.7");
+  s.servers[0].up_packets = 11;
+  std::strcpy(s.servers[1].address, "192.0.2.9:3478");
+  s.servers[1].flows = 4;
   return s;
 }
 
@@ -83,6 +91,17 @@ TEST_CASE("figures come out as they went in") {
   const std::string reason = sluice_drop_name(1);
   CHECK(t.sample.at("sluice_drops_total{reason=\"" + reason + "\",shard=\"1\"}") == 7);
   CHECK(t.sample.at("sluice_unsent_total{reason=\"" + reason + "\",shard=\"1\"}") == 8);
+}
+
+TEST_CASE("servers go by their name, or by their address, and only a relay has such figures") {
+  const Text t = parse(render(snapshot(), SetupTimes()));
+  CHECK(t.sample.at("sluice_relay_flows") == 5);
+  CHECK(t.sample.at("sluice_relay_bytes_total{direction=\"down\"}") == 99);
+  CHECK(t.sample.at("sluice_server_up_packets_total{server=\"1.7\"}") == 11);
+  CHECK(t.sample.at("sluice_server_flows{server=\"192.0.2.9:3478\"}") == 4);
+  Snapshot media = snapshot();
+  media.relay.relay = 0;
+  CHECK_FALSE(parse(render(media, SetupTimes())).sample.contains("sluice_relay_flows"));
 }
 
 TEST_CASE("every reason has a series before its first drop, and none is left out") {

@@ -6,7 +6,8 @@
 namespace sluice::test {
 
 /// nullptr with the reason in `error`.
-inline sluice_engine* open_engine(unsigned max_sessions, sluice_error& error) {
+using Tune = void (*)(sluice_config&);
+inline sluice_engine* open_engine(unsigned max_sessions, sluice_error& error, Tune tune = nullptr) {
   const char* listen = "127.0.0.1:0";
   sluice_config config{};
   sluice_config_init(&config);
@@ -15,6 +16,7 @@ inline sluice_engine* open_engine(unsigned max_sessions, sluice_error& error) {
   config.shards = 1;
   config.io = SLUICE_IO_MMSG;
   config.max_sessions = max_sessions;
+  if (tune != nullptr) tune(config);
   error = {};
   error.size = sizeof error;
   sluice_engine* engine = nullptr;

@@ -34,6 +34,7 @@ Paths served() {
     auto& methods = out[std::string(r.pattern)];
     if (r.methods.get) methods.insert("get");
     if (r.methods.post) methods.insert("post");
+    if (r.methods.put) methods.insert("put");
     if (r.methods.patch) methods.insert("patch");
     if (r.methods.del) methods.insert("delete");
   }

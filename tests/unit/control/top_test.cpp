@@ -23,8 +23,24 @@ constexpr const char* kShards =
     R"({"shards":[{"shard":0,"core":2,"io":"mmsg","sessions":2,"rx":{"packets":100,"bytes":1},
  "tx":{"packets":50,"bytes":1},"drops":{"miss":4},"kernel_drops":0,"pool_free":90,"pool_capacity":100,"cpu_ms":10}]})";
 
+constexpr const char* kRelay =
+    R"({"role":"both","relay":true,"flows":30,"max_flows":65536,"unconfirmed":1,"flows_created":40,"flows_expired":10,
+ "up":{"packets":1000,"bytes":100000},"down":{"packets":2000,"bytes":200000},"routes":5,"max_routes":9,
+ "ports_open":7})";
+constexpr const char* kServers =
+    R"({"servers":[{"id":"7","address":"192.0.2.7:1","trunk":true,"flows":10,"unconfirmed":0,"routes":0,
+ "up":{"packets":400,"bytes":40000},"down":{"packets":500,"bytes":50000}},
+ {"id":null,"address":"192.0.2.8:2","trunk":false,"flows":20,"unconfirmed":1,"routes":5,
+ "up":{"packets":600,"bytes":60000},"down":{"packets":1500,"bytes":150000}}]})";
+
 TopFrame frame() {
-  auto f = parse_frame(kEngine, kSessions, kShards);
+  auto f = parse_frame({kEngine, kSessions, kShards, "", ""});
+  REQUIRE(f.has_value());
+  return *f;
+}
+
+TopFrame relay_frame() {
+  auto f = parse_frame({kEngine, kSessions, kShards, kRelay, kServers});
   REQUIRE(f.has_value());
   return *f;
 }
@@ -60,10 +76,49 @@ TEST_CASE("figures are taken from the documents of /v1") {
 }
 
 TEST_CASE("documents that are none are named") {
-  CHECK(parse_frame("", kSessions, kShards).error().find("/v1/engine") == 0);
-  CHECK(parse_frame(kEngine, "[]", kShards).error().find("/v1/sessions") == 0);
-  CHECK(parse_frame(kEngine, kSessions, "{\"shards\":7}").error().find("/v1/shards") == 0);
-  CHECK(parse_frame("{}", "{\"sessions\":[7,{\"tracks\":[7]}]}", "{\"shards\":[]}").has_value());
+  CHECK(parse_frame({"", kSessions, kShards, "", ""}).error().find("/v1/engine") == 0);
+  CHECK(parse_frame({kEngine, "[]", kShards, "", ""}).error().find("/v1/sessions") == 0);
+  CHECK(parse_frame({kEngine, kSessions, "{\"shards\":7}", "", ""}).error().find("/v1/shards") == 0);
+  CHECK(parse_frame({"{}", "{\"sessions\":[7,{\"tracks\":[7]}]}", "{\"shards\":[]}", "[]", "{\"servers\":7}"})
+            .has_value());
+}
+
+TEST_CASE("servers are listed busiest first, with rates between two rounds") {
+  const TopFrame before = relay_frame();
+  TopFrame now = relay_frame();
+  now.relay.servers[0].up_packets += 100;
+  now.relay.servers[0].down_bytes += 125'000;
+  TopView view{.width = 200, .height = 0, .before = &before, .seconds = 2};
+  const auto text = lines(render_top(now, view));
+  const auto at = [&](std::string_view what) {
+    for (size_t i = 0; i < text.size(); ++i)
+      if (text[i].find(what) != std::string::npos) return i;
+    FAIL(what);
+    return size_t{0};
+  };
+  CHECK(at("192.0.2.8:2") < at("192.0.2.7:1"));
+  CHECK(text[at("192.0.2.7:1")].find("trunk") != std::string::npos);
+  CHECK(text[at("192.0.2.7:1")].find(" 50 ") != std::string::npos);
+  CHECK(text[at("192.0.2.7:1")].find("500k") != std::string::npos);
+  CHECK(text[at("created 40")].find("routes 5 of 9") != std::string::npos);
+}
+
+TEST_CASE("servers leave room for sessions on a small terminal") {
+  const TopFrame f = relay_frame();
+  TopView view{.width = 120, .height = 10};
+  CHECK(render_top(f, view).find("SERVER") == std::string::npos);
+  view.height = 24;
+  const std::string text = render_top(f, view);
+  CHECK(text.find("SERVER") != std::string::npos);
+  CHECK(text.find("stage") != std::string::npos);
+  CHECK(lines(text).size() <= 24);
+}
+
+TEST_CASE("who relays nothing sees nothing of it") {
+  TopFrame f = frame();
+  CHECK(render_top(f, {}).find("SERVER") == std::string::npos);
+  f.relay.on = true;
+  CHECK(render_top(f, {}).find("SERVER") == std::string::npos);
 }
 
 TEST_CASE("sessions sort by what was asked for, worst first") {
