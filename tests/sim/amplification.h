@@ -26,6 +26,12 @@ class Amplification {
     a.out += n;
     return a.proven || a.out <= 3 * a.in;
   }
+  bool proven(const Endpoint& e) const {
+    const auto it = accounts_.find(e);
+    return it != accounts_.end() && it->second.proven;
+  }
+  /// By something that cannot be seen from what it sent: a server behind a relay has answered its check.
+  void prove(const Endpoint& e) { accounts_[e].proven = true; }
   size_t addresses() const { return accounts_.size(); }
 
  private:

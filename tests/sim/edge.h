@@ -1,59 +1,40 @@
-// What stands between a client and the Internet: nothing, or a NAT of one of RFC 4787's kinds.
+// What stands between a client and the Internet: nothing, or a NAT, its own or its neighbourhood's.
 #pragma once
 
-#include <map>
+#include <memory>
 #include <optional>
-#include <vector>
 
-#include "net/base/endpoint.h"
-#include "tests/sim/rng.h"
+#include "tests/sim/nat.h"
 
 namespace sluice::sim {
 
-/// RFC 4787 §4.1 (mapping) and §5 (filtering).
-enum class Behaviour : uint8_t { endpoint_independent, address_dependent, address_and_port_dependent };
-
 struct EdgeOptions {
   bool nat = true;
-  Behaviour mapping = Behaviour::endpoint_independent;
-  Behaviour filtering = Behaviour::address_and_port_dependent;
-  /// RFC 4787 §4.3 wants at least two minutes; many do less.
-  Micros lifetime = seconds(60);
+  NatOptions kind;
 };
 
 class Edge {
  public:
   /// `inside`: the client; `outside`: a public address of this edge's own.
   Edge(const EdgeOptions& options, const Endpoint& inside, const Address& outside, Rng rng);
+  /// Behind a NAT that others use too; what becomes of it happens to all.
+  Edge(std::shared_ptr<Nat> nat, const Endpoint& inside) : nat_(std::move(nat)), inside_(inside) {}
 
   /// The source that a datagram to `to` has outside.
-  Endpoint out(const Endpoint& to, Micros now);
+  Endpoint out(const Endpoint& to, Micros now) { return nat_ ? nat_->out(inside_, to, now) : inside_; }
   /// Whether a datagram from `from` to `outside` reaches the client.
   bool in(const Endpoint& outside, const Endpoint& from, Micros now);
+  /// Whether `outside` is or was the client's, as far as anybody knows.
+  bool owns(const Endpoint& outside, Micros now) const;
 
   /// Forgets every mapping: what comes next has another port, or, with an address, another address too.
   void rebind(std::optional<Address> outside = std::nullopt);
-  /// Everything that was ever the edge's.
-  const std::vector<Address>& addresses() const { return addresses_; }
   /// The newest mapping; `inside` without a NAT.
-  Endpoint current() const;
+  Endpoint current() const { return nat_ ? nat_->newest(inside_).value_or(inside_) : inside_; }
 
  private:
-  struct Mapping {
-    Endpoint outside;
-    Endpoint key;
-    Micros last_out;
-    std::vector<Endpoint> talked_to;
-  };
-  static Endpoint part(Behaviour b, const Endpoint& e);
-
-  EdgeOptions options_;
+  std::shared_ptr<Nat> nat_;
   Endpoint inside_;
-  Address outside_;
-  Rng rng_;
-  std::vector<Address> addresses_;
-  std::vector<Mapping> mappings_;
-  std::vector<uint16_t> used_ports_;
 };
 
 }  // namespace sluice::sim

@@ -28,6 +28,8 @@ class Kernel {
   void steer(const Endpoint& remote, const Endpoint& local, ShardId shard) {
     steered_[{remote, local.port}] = shard.v;
   }
+  /// As when the process that had the map ends.
+  void forget() { steered_.clear(); }
   size_t steered() const { return steered_.size(); }
 
  private:

@@ -40,9 +40,9 @@ LinkOptions draw_link(Rng& r, const Plan& p) {
 EdgeOptions draw_edge(Rng& r, const Plan& p) {
   EdgeOptions o;
   o.nat = p.nat && r.chance(0.8);
-  o.mapping = static_cast<Behaviour>(r.below(3));
-  o.filtering = static_cast<Behaviour>(r.below(3));
-  o.lifetime = r.between(seconds(20), seconds(120));
+  o.kind.mapping = static_cast<Behaviour>(r.below(3));
+  o.kind.filtering = static_cast<Behaviour>(r.below(3));
+  o.kind.lifetime = r.between(seconds(20), seconds(120));
   return o;
 }
 

@@ -8,16 +8,7 @@
 namespace sluice::sim {
 namespace {
 
-const Endpoint kInside{Address::v4(10, 0, 0, 1), 50'000};
-const Address kOutside = Address::v4(198, 51, 100, 7);
 const Endpoint kServer{Address::v4(192, 0, 2, 1), 3478};
-const Endpoint kSamePort{Address::v4(192, 0, 2, 2), 3478};
-const Endpoint kSameAddress{Address::v4(192, 0, 2, 1), 9};
-
-Edge edge(Behaviour mapping, Behaviour filtering) {
-  return Edge({.nat = true, .mapping = mapping, .filtering = filtering, .lifetime = seconds(60)}, kInside,
-              kOutside, Rng(1));
-}
 
 }  // namespace
 
@@ -39,36 +30,6 @@ TEST_CASE("more than three times what an unproven address sent stops the simulat
   CHECK_FALSE(a.sent(kServer, 1000));
   a.received(kServer, response, true);
   CHECK(a.sent(kServer, 1000));
-}
-
-TEST_CASE("NATs map and filter as their kind does") {
-  for (const auto kind : {Behaviour::endpoint_independent, Behaviour::address_dependent,
-                          Behaviour::address_and_port_dependent}) {
-    Edge maps = edge(kind, Behaviour::endpoint_independent);
-    const Endpoint first = maps.out(kServer, {});
-    CHECK(first.addr == kOutside);
-    CHECK(maps.out(kServer, {}) == first);
-    CHECK((maps.out(kSameAddress, {}) == first) == (kind != Behaviour::address_and_port_dependent));
-    CHECK((maps.out(kSamePort, {}) == first) == (kind == Behaviour::endpoint_independent));
-
-    Edge filters = edge(Behaviour::endpoint_independent, kind);
-    const Endpoint at = filters.out(kServer, {});
-    CHECK(filters.in(at, kServer, {}));
-    CHECK(filters.in(at, kSameAddress, {}) == (kind != Behaviour::address_and_port_dependent));
-    CHECK(filters.in(at, kSamePort, {}) == (kind == Behaviour::endpoint_independent));
-  }
-}
-
-TEST_CASE("NATs forget what is silent and what is rebound") {
-  Edge e = edge(Behaviour::endpoint_independent, Behaviour::endpoint_independent);
-  const Endpoint first = e.out(kServer, {});
-  CHECK(e.in(first, kServer, seconds(60)));
-  CHECK_FALSE(e.in(first, kServer, seconds(61)));
-  const Endpoint second = e.out(kServer, seconds(61));
-  CHECK(second != first);
-  e.rebind();
-  CHECK_FALSE(e.in(second, kServer, seconds(61)));
-  CHECK(e.out(kServer, seconds(61)) != second);
 }
 
 TEST_CASE("a link loses, doubles, damages and reorders about as often as it says") {

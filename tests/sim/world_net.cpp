@@ -1,4 +1,6 @@
-// The world's datagrams: from clients through their edges and links to the shards, and back.
+// The world's datagrams: from clients through their edges and links to the nodes, between nodes, and back.
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -47,47 +49,74 @@ void World::trace(const Seen& s) {
   if (tap) tap(s);
 }
 
-void World::client_sends(Host& h) {
-  for (test::Outgoing& o : h.peer.take()) {
-    if (o.to.is_v4() == h.options.ipv6) continue;  // no route
-    const Endpoint from = h.edge.out(o.to, now_);
-    if (lose && lose(h, true, o.bytes)) continue;
-    h.up.send(now_, o.bytes, [&](Micros arrival, std::vector<uint8_t> bytes) {
-      at(arrival, [this, from, to = o.to, b = std::move(bytes)] { inject(from, to, b, true); });
+Node* World::node_at(const Address& a) {
+  for (const auto& n : nodes_)
+    if (n->lives_at(a)) return n.get();
+  return nullptr;
+}
+
+Link& World::backbone(const Node& from, const Node& to) {
+  const std::pair key{from.number(), to.number()};
+  auto it = backbones_.find(key);
+  if (it == backbones_.end()) it = backbones_.emplace(key, Link(options_.backbone, rng_.fork())).first;
+  return it->second;
+}
+
+void World::station_sends(Station& s) {
+  for (test::Outgoing& o : s.take()) {
+    if (o.to.is_v4() == s.ipv6) continue;  // no route
+    const Endpoint from = s.edge.out(o.to, now_);
+    if (lose && s.host() != nullptr && lose(*s.host(), true, o.bytes)) continue;
+    s.up.send(now_, o.bytes, [&](Micros arrival, std::vector<uint8_t> bytes) {
+      at(arrival, [this, from, to = o.to, b = std::move(bytes)] { arrive(from, to, b); });
     });
   }
-  h.next = h.peer.deadline(now_);
+  s.next = s.deadline(now_);
+}
+
+void World::arrive(const Endpoint& from, const Endpoint& to, Bytes bytes) {
+  if (node_at(to.addr) != nullptr) return inject(from, to, bytes, true);
+  deliver(from, to, bytes);
 }
 
 void World::inject(const Endpoint& from, const Endpoint& to, Bytes bytes, bool honest) {
-  trace({true, honest, from, to, bytes});
-  amplification_.received(from, bytes, honest);
-  const size_t s = kernel_.shard_of(from, to);
-  ++injected_;
-  backends_[s]->inject({.from = from, .to = to, .at = now_, .ifindex = 0, .len = 0, .ecn = 0}, bytes);
-  refresh_due();
+  Node* n = node_at(to.addr);
+  if (n == nullptr) return;
+  trace({true, honest, from, to, bytes, n, n->is_inner(from)});
+  n->amplification().received(from, bytes, honest);
+  n->receive(from, to, bytes);
 }
 
-void World::server_sends(const io::SimDatagram& d, Bytes bytes) {
-  const Seen seen{false, true, d.from, d.to, bytes};
+void World::node_sends(Node& n, const io::SimDatagram& d, Bytes bytes) {
+  const Seen seen{false, true, d.from, d.to, bytes, &n, n.is_inner(d.to)};
   trace(seen);
-  if (!amplification_.sent(d.to, bytes.size())) {
-    EndpointText to;
-    fail(fmt::format("more than three times what came from {} went to it, which proved nothing",
-                     format(d.to, to)));
+  n.check_sent(d, bytes);
+  if (Node* other = node_at(d.to.addr); other != nullptr) {
+    backbone(n, *other).send(now_, bytes, [&](Micros arrival, std::vector<uint8_t> copy) {
+      at(arrival, [this, from = d.from, to = d.to, b = std::move(copy)] { inject(from, to, b, true); });
+    });
+    return;
   }
-  const auto it = by_address_.find(d.to.addr);
-  if (it == by_address_.end()) {
+  const auto [first, last] = by_address_.equal_range(d.to.addr);
+  if (first == last) {
     if (stray) stray(seen);
     return;
   }
-  Host& h = *it->second;
-  if (lose && lose(h, false, bytes)) return;
-  h.down.send(now_, bytes, [&](Micros arrival, std::vector<uint8_t> copy) {
-    at(arrival, [this, &h, from = d.from, to = d.to, b = std::move(copy)] {
-      if (!h.edge.in(to, from, now_)) return;
-      h.peer.input(b, from, now_);
-      client_sends(h);
+  deliver(d.from, d.to, bytes);
+}
+
+void World::deliver(const Endpoint& from, const Endpoint& to, Bytes bytes) {
+  const auto [first, last] = by_address_.equal_range(to.addr);
+  if (first == last) return;
+  // Behind a NAT of several: the one whose mapping it is, at the time that it passes the NAT.
+  auto it = std::find_if(first, last, [&](const auto& a) { return a.second->edge.owns(to, now_); });
+  Station& s = *(it == last ? first : it)->second;
+  if (lose && s.host() != nullptr && lose(*s.host(), false, bytes)) return;
+  s.down.send(now_, bytes, [&](Micros arrival, std::vector<uint8_t> copy) {
+    at(arrival, [this, &s, from, to, b = std::move(copy)] {
+      if (!s.edge.in(to, from, now_)) return;
+      s.input(b, from, now_);
+      station_sends(s);
     });
   });
 }

@@ -1,6 +1,7 @@
 #include "net/io/sim/sim.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace sluice::io {
@@ -22,7 +23,40 @@ void SimBackend::Queue::push(const SimDatagram& m, Bytes payload) {
 }
 
 SimBackend::SimBackend(PacketPool& pool, const Options& options)
-    : pool_(pool), rx_(std::max(options.rx_queue, 1u)), tx_(std::max(options.tx_queue, 1u)) {}
+    : pool_(pool),
+      most_ports_(options.relay_ports),
+      rx_(std::max(options.rx_queue, 1u)),
+      tx_(std::max(options.tx_queue, 1u)) {}
+
+std::expected<RelayAbility, IoError> SimBackend::grant_relay(const RelayGrant& grant) {
+  const auto space = PortSpace::of(grant);
+  if (!space) return std::unexpected(space.error());
+  space_ = *space;
+  claimed_.assign(space_.blocks(), false);
+  open_.assign(space_.size(), false);
+  return RelayAbility{.max_open = most_ports_, .steered = true, .prebuilt_tx = false, .text = ""};
+}
+
+bool SimBackend::claim_block(uint16_t first) {
+  const uint32_t block = space_.block(first);
+  if (block == PortSpace::kNone || claimed_[block]) return false;
+  claimed_[block] = true;
+  return true;
+}
+
+bool SimBackend::open_port(const Endpoint& local) {
+  if (!serves(local) || ports_open_ == most_ports_) return false;
+  assert(is_closed(local));
+  open_[space_.index(local)] = true;
+  ++ports_open_;
+  return true;
+}
+
+void SimBackend::close_port(const Endpoint& local) {
+  assert(serves(local) && !is_closed(local));
+  open_[space_.index(local)] = false;
+  --ports_open_;
+}
 
 bool SimBackend::inject(const SimDatagram& d, Bytes payload) {
   if (rx_.full()) {
@@ -40,8 +74,8 @@ Micros SimBackend::receive(RxBatch& rx, Micros deadline, DropCounters& drops) {
   ++counters_.rx_calls;
   for (; !rx.full() && next_arrival() <= now_; rx_.pop()) {
     const SimDatagram& d = rx_.front();
-    if (d.len > kMaxDatagram) {
-      drops.add(Drop::oversize);
+    if (d.len > kMaxDatagram || is_closed(d.to)) {
+      drops.add(d.len > kMaxDatagram ? Drop::oversize : Drop::port_closed);
       continue;
     }
     const SlotIndex slot = pretend_empty_ ? kNoSlot : pool_.take();
@@ -71,6 +105,8 @@ void SimBackend::send(TxBatch& tx, DropCounters& drops) {
     if (fail_sends_ > 0) {
       --fail_sends_;
       drops.add(fail_why_);
+    } else if (is_closed(p.local)) {
+      drops.add(Drop::tx_no_route);
     } else if (tx_.full()) {
       drops.add(Drop::tx_full);
     } else {

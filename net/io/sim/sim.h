@@ -10,6 +10,7 @@
 #include "net/base/bytes.h"
 #include "net/base/pool.h"
 #include "net/io/backend.h"
+#include "net/io/port_space.h"
 
 namespace sluice::io {
 
@@ -26,8 +27,9 @@ struct SimDatagram {
 class SimBackend final : public Backend {
  public:
   struct Options {
-    uint32_t rx_queue = 1024;  ///< datagrams waiting to be received, as in a socket's buffer
-    uint32_t tx_queue = 1024;  ///< datagrams sent and not yet drained
+    uint32_t rx_queue = 1024;           ///< datagrams waiting to be received, as in a socket's buffer
+    uint32_t tx_queue = 1024;           ///< datagrams sent and not yet drained
+    uint32_t relay_ports = UINT32_MAX;  ///< that may be open at once, as a limit of open files would have it
   };
   explicit SimBackend(PacketPool& pool) : SimBackend(pool, Options{}) {}
   SimBackend(PacketPool& pool, const Options& options);
@@ -52,6 +54,13 @@ class SimBackend final : public Backend {
   Micros deadline() const { return deadline_; }
   /// True once after wake().
   bool take_wake() { return std::exchange(woken_, false); }
+  /// Whether datagrams to the relay endpoint are this shard's.
+  bool serves(const Endpoint& relay) const {
+    const uint32_t i = space_.index(relay);
+    return i != PortSpace::kNone && claimed_[space_.block_of(i)];
+  }
+  bool grants(const Endpoint& relay) const { return space_.index(relay) != PortSpace::kNone; }
+  uint32_t ports_open() const { return ports_open_; }
 
   // Faults.
 
@@ -71,12 +80,10 @@ class SimBackend final : public Backend {
   void send(TxBatch& tx, DropCounters& drops) override;
   void wake() override { woken_ = true; }
   uint32_t slots_held() const override { return 0; }
-  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant&) override {
-    return RelayAbility{.max_open = UINT32_MAX, .steered = true, .prebuilt_tx = false, .text = ""};
-  }
-  bool claim_block(uint16_t) override { return true; }
-  bool open_port(const Endpoint&) override { return true; }
-  void close_port(const Endpoint&) override {}
+  std::expected<RelayAbility, IoError> grant_relay(const RelayGrant& grant) override;
+  bool claim_block(uint16_t first) override;
+  bool open_port(const Endpoint& local) override;
+  void close_port(const Endpoint& local) override;
   const IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "sim"; }
 
@@ -99,9 +106,20 @@ class SimBackend final : public Backend {
     }
   };
 
+  /// A relay endpoint that is not open.
+  bool is_closed(const Endpoint& local) const {
+    const uint32_t i = space_.index(local);
+    return i != PortSpace::kNone && !open_[i];
+  }
+
   PacketPool& pool_;
+  uint32_t most_ports_;
   Queue rx_;
   Queue tx_;
+  PortSpace space_;
+  std::vector<bool> claimed_;  // by block
+  std::vector<bool> open_;     // by index
+  uint32_t ports_open_ = 0;
   Micros now_ = seconds(1);
   Micros deadline_ = kPoll;
   IoCounters counters_;

@@ -110,5 +110,47 @@ TEST_CASE("the simulator's faults fail sends, empty the pool and stall receiving
   CHECK(!w.sim.take_wake());
 }
 
+TEST_CASE("a relay port is served by the shard that claimed its block, while it is open") {
+  SimBackend::Options o;
+  o.relay_ports = 2;
+  World w(o);
+  const std::array addresses{Address::v4(203, 0, 113, 1)};
+  REQUIRE(w.sim.grant_relay({.addresses = addresses, .ports = {.lo = 50'000, .hi = 50'200}}));
+  const Endpoint port{addresses[0], 50'100};
+  CHECK(w.sim.grants(port));
+  CHECK_FALSE(w.sim.serves(port));
+  CHECK_FALSE(w.sim.open_port(port));
+  CHECK_FALSE(w.sim.claim_block(50'001));
+  REQUIRE(w.sim.claim_block(port.port / kPortBlock * kPortBlock));
+  CHECK_FALSE(w.sim.claim_block(port.port / kPortBlock * kPortBlock));
+  CHECK(w.sim.serves(port));
+  const auto arrives = [&] {
+    w.sim.inject({.from = kClient, .to = port, .at = seconds(1), .ifindex = 0, .len = 0, .ecn = 0},
+                 as_bytes("x"));
+    w.sim.receive(w.rx, seconds(9), w.drops);
+    const bool any = !w.rx.empty();
+    w.echo();
+    return any;
+  };
+  CHECK_FALSE(arrives());
+  CHECK(w.drops[Drop::port_closed] == 1);
+  REQUIRE(w.sim.open_port(port));
+  CHECK(arrives());
+  CHECK(w.drain().size() == 1);
+  REQUIRE(w.sim.open_port({addresses[0], 50'101}));
+  CHECK_FALSE(w.sim.open_port({addresses[0], 50'102}));
+  w.sim.close_port(port);
+  CHECK(w.sim.ports_open() == 1);
+  CHECK_FALSE(arrives());
+  // Nor can anything be sent from it.
+  TxBatch tx;
+  Packet& p = tx.push();
+  p.slot = w.own.pool.take();
+  p.local = port;
+  p.remote = kClient;
+  w.sim.send(tx, w.drops);
+  CHECK(w.drops[Drop::tx_no_route] == 1);
+}
+
 }  // namespace
 }  // namespace sluice::io::test
