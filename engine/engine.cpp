@@ -119,6 +119,8 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
   worker_ = std::make_unique<slow::HandshakeWorker>(
       dtls_, ports, slow::HandshakeLimits{.max_sessions = config_.max_sessions});
   set_bells({}, {});
+  for (const relay::ServerConfig& server : config_.relay.servers)
+    if (auto known = put_server(server); !known) return known;
   push_commands();
   return grant_relay_ports();
 }

@@ -15,6 +15,7 @@
 #include "engine/runner.h"
 #include "engine/sluice.h"
 #include "net/io/factory.h"
+#include "net/io/relay_ports.h"
 #include "net/io/socket.h"
 #include "net/io/steer/steer.h"
 
@@ -23,6 +24,7 @@ struct sluice_engine {
   sluice::io::ListenSockets sockets;
   sluice::io::Fd event_fd;
   std::optional<sluice::io::Steering> steering;
+  std::unique_ptr<sluice::io::RelayPorts> relay_ports;
   std::unique_ptr<sluice::engine::Engine> engine;
   std::unique_ptr<sluice::engine::Runner> runner;
   std::vector<int> cores;
