@@ -142,7 +142,7 @@ std::expected<void, Failure> Engine::grant_relay_ports() {
                                 granted.error().fix);
       return {};
     }
-    relay_text_ = fmt::format("relay ports: {}", granted->text);
+    relay_text_ = granted->text;
   }
   return {};
 }

@@ -66,6 +66,13 @@ typedef enum sluice_relay_ports {
   SLUICE_RELAY_PORTS_SOCKETS = 1,
   SLUICE_RELAY_PORTS_STEERED = 2
 } sluice_relay_ports;
+/* How packets leave. Frames with prebuilt headers are cheaper and go past the host's output filter; AUTO: where
+ * that is permitted and the process relays (tier RELAY, servers or TURN). */
+typedef enum sluice_transmit {
+  SLUICE_TRANSMIT_AUTO = 0,
+  SLUICE_TRANSMIT_SOCKETS = 1,
+  SLUICE_TRANSMIT_FRAMES = 2
+} sluice_transmit;
 
 /* Levels 0 debug, 1 info, 2 warning, 3 error. Called on the control thread only, inside another call. */
 typedef void (*sluice_log_fn)(void* user, int level, const char* line);
@@ -122,6 +129,7 @@ typedef struct sluice_config {
   size_t turn_tls_count;
   const char* turn_tls_cert_file; /* PEM */
   const char* turn_tls_key_file;
+  sluice_transmit transmit;
 } sluice_config;
 
 typedef enum sluice_role { SLUICE_PUBLISH = 0, SLUICE_PLAY = 1, SLUICE_AGENT = 2 } sluice_role;

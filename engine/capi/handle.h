@@ -15,6 +15,7 @@
 #include "engine/runner.h"
 #include "engine/sluice.h"
 #include "net/io/factory.h"
+#include "net/io/link/neighbours.h"
 #include "net/io/relay_ports.h"
 #include "net/io/socket.h"
 #include "net/io/steer/steer.h"
@@ -25,6 +26,7 @@ struct sluice_engine {
   sluice::io::Fd event_fd;
   std::optional<sluice::io::Steering> steering;
   std::unique_ptr<sluice::io::RelayPorts> relay_ports;
+  std::unique_ptr<sluice::io::link::Neighbours> neighbours;
   std::unique_ptr<sluice::engine::Engine> engine;
   std::unique_ptr<sluice::engine::Runner> runner;
   std::vector<int> cores;
@@ -55,6 +57,7 @@ struct ParsedConfig {
   std::vector<Address> public_addresses;
   std::vector<int> cores;
   io::Kind io = io::Kind::automatic;
+  bool relay_ports_asked = false;  ///< by address or mode: a relay without them is not what was asked for
   std::string cert_file, key_file;
 };
 

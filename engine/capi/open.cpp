@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/capi/handle.h"
+#include "engine/capi/relay_io.h"
 #include "engine/shard/shard.h"
 #include "net/crypto/random.h"
 
@@ -58,6 +59,13 @@ void add_unique(std::vector<Endpoint>& list, const Endpoint& e) {
   if (std::ranges::find(list, e) == list.end()) list.push_back(e);
 }
 
+std::vector<Address> first_of_each_family(const std::vector<Address>& addresses) {
+  std::vector<Address> out;
+  for (const Address& a : addresses)
+    if (std::ranges::find(out, a.is_v4(), &Address::is_v4) == out.end()) out.push_back(a);
+  return out;
+}
+
 /// What a wildcard stands for: the host's addresses of the families it serves; loopback only if there is no
 /// other.
 std::vector<Address> host_addresses(const io::ListenSockets& sockets) {
@@ -100,54 +108,18 @@ std::expected<void, Failure> open_sockets(const ParsedConfig& c, sluice_engine& 
   return {};
 }
 
-/// The host's first address of each family, or the loopback ones on a host that has no other.
-std::vector<Address> relay_addresses(const io::ListenSockets& sockets) {
-  std::vector<Address> out;
-  for (const Address& a : host_addresses(sockets))
-    if (std::ranges::none_of(out, [&](const Address& o) { return o.is_v4() == a.is_v4(); })) out.push_back(a);
-  return out;
-}
-
-io::RelayMode mode_of(engine::relay::PortMode m) {
-  using engine::relay::PortMode;
-  if (m == PortMode::sockets) return io::RelayMode::sockets;
-  return m == PortMode::steered ? io::RelayMode::steered : io::RelayMode::automatic;
-}
-
-/// What was asked for by name must be had; what is only the default may be missing, and is then said.
-std::expected<void, Failure> make_relay_ports(ParsedConfig& c, sluice_engine& e) {
-  engine::relay::RelayConfig& relay = c.engine.relay;
-  if (!relay.on) return {};
-  const bool asked = !relay.addresses.empty() || relay.port_mode != engine::relay::PortMode::automatic;
-  if (relay.addresses.empty()) relay.addresses = relay_addresses(e.sockets);
-  io::RelayPortsOptions options;
-  options.mode = mode_of(relay.port_mode);
-  options.shards = c.engine.shards;
-  auto ports = io::RelayPorts::make({relay.addresses, relay.ports}, options);
-  if (ports) {
-    e.relay_ports = std::move(*ports);
-    return {};
-  }
-  if (asked)
-    return std::unexpected(Failure{SLUICE_E_IO, "relay_address", ports.error().message, ports.error().fix});
-  relay.addresses.clear();
-  e.say(2, fmt::format("relay ports: none, only trunks ({})", ports.error().message));
-  return {};
-}
-
 std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
   auto dtls = make_dtls(c);
   if (!dtls) return std::unexpected(dtls.error());
   c.engine.candidates = candidates(c, e.sockets);
-  if (auto ok = make_relay_ports(c, e); !ok) return ok;
+  if (c.engine.relay.on && c.engine.relay.addresses.empty())
+    c.engine.relay.addresses = first_of_each_family(host_addresses(e.sockets));
+  if (auto ok = make_relay_io(c, e); !ok) return ok;
   const io::Resolved io = io::resolve(c.io);
   e.say(1, io.reason);
   e.io_name = io::name_of(io.kind);
   const auto backend = [&](ShardId id, PacketPool& pool) {
-    io::BackendOptions options;
-    options.relay_ports = e.relay_ports.get();
-    options.shard = id.v;
-    return io::make_backend(io.kind, e.sockets.shard(id.v), pool, options);
+    return io::make_backend(io.kind, e.sockets.shard(id.v), pool, backend_options(e, id));
   };
   const Micros now = monotonic_now();
   auto made = engine::Engine::make(c.engine, std::move(*dtls), crypto::system_random(), backend, now,

@@ -126,6 +126,9 @@ Status parse_forwarding(const sluice_config& c, engine::EngineConfig& out) {
     out.relay.ports = *ports;
   }
   out.relay.port_mode = static_cast<relay::PortMode>(c.relay_port_mode);
+  if (static_cast<unsigned>(c.transmit) > SLUICE_TRANSMIT_FRAMES)
+    return std::unexpected(invalid("transmit", "there is no such way", "use SLUICE_TRANSMIT_AUTO"));
+  out.relay.transmit = static_cast<relay::Transmit>(c.transmit);
   out.relay.max_flows = c.max_flows;
   out.relay.max_routes = c.max_routes;
   out.relay.max_servers = c.max_servers;
@@ -190,6 +193,7 @@ Status parse_turn(const sluice_config& c, relay::TurnConfig& out) {
 }  // namespace
 
 std::expected<void, Failure> parse_relay(const sluice_config& c, ParsedConfig& out) {
+  out.relay_ports_asked = c.relay_address_count > 0 || c.relay_port_mode != SLUICE_RELAY_PORTS_AUTO;
   for (const auto part : {parse_tier, parse_keys, parse_trunk, parse_servers, parse_forwarding})
     if (auto ok = part(c, out.engine); !ok) return ok;
   return parse_turn(c, out.engine.turn);

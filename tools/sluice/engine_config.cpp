@@ -40,6 +40,7 @@ void EngineConfig::relay(const Config& config, const RelaySecrets& secrets) {
   put(config.relay_address, c.relay_address, c.relay_address_count);
   c.relay_ports = config.relay_ports.c_str();
   c.relay_port_mode = config.relay_port_mode;
+  c.transmit = config.transmit;
   c.max_flows = config.max_flows;
   c.max_routes = config.max_routes;
   c.flow_idle_s = config.flow_idle_s;

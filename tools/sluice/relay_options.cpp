@@ -17,6 +17,9 @@ constexpr std::array kRoles{Choice<sluice_tier>{"relay", SLUICE_TIER_RELAY},
 constexpr std::array kPortModes{Choice<sluice_relay_ports>{"auto", SLUICE_RELAY_PORTS_AUTO},
                                 Choice<sluice_relay_ports>{"sockets", SLUICE_RELAY_PORTS_SOCKETS},
                                 Choice<sluice_relay_ports>{"steered", SLUICE_RELAY_PORTS_STEERED}};
+constexpr std::array kTransmits{Choice<sluice_transmit>{"auto", SLUICE_TRANSMIT_AUTO},
+                                Choice<sluice_transmit>{"sockets", SLUICE_TRANSMIT_SOCKETS},
+                                Choice<sluice_transmit>{"frames", SLUICE_TRANSMIT_FRAMES}};
 
 /// Keeps the text if it parses.
 template <class T>
@@ -125,6 +128,10 @@ constexpr Option kRelayOptions[] = {
     {"relay-port-mode", "auto|sockets|steered", "Relay", "A socket for each port, or one for all by eBPF",
      "auto", Kind::text, false, [](C& c, V v) { return choose(v, kPortModes, c.relay_port_mode); },
      [](const C& c) { return chosen(c.relay_port_mode, kPortModes); }},
+    {"transmit", "auto|sockets|frames", "Relay",
+     "frames: past the kernel's UDP and its output filter, with prebuilt headers; auto: where a relay may",
+     "auto", Kind::text, false, [](C& c, V v) { return choose(v, kTransmits, c.transmit); },
+     [](const C& c) { return chosen(c.transmit, kTransmits); }},
     {"max-flows", "N", "Relay", "Relayed flows at once", "65536", Kind::number, false,
      [](C& c, V v) { return number(v, 1, 16'777'216, c.max_flows); },
      [](const C& c) { return std::to_string(c.max_flows); }},

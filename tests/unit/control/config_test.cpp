@@ -140,6 +140,7 @@ TEST_CASE("every wrong value is named with its option and what would be right") 
                                                        {"relay-address", "::"},
                                                        {"relay-ports", "49152"},
                                                        {"relay-port-mode", "bpf"},
+                                                       {"transmit", "raw"},
                                                        {"max-flows", "0"},
                                                        {"max-routes", "1048577"},
                                                        {"flow-idle", "4"},

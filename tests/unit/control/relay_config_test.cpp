@@ -75,6 +75,7 @@ TEST_CASE("flags set every option of the relay tier") {
                          {"relay-address", {"192.0.2.9", "2001:db8::9"}},
                          {"relay-ports", {"20000-30000"}},
                          {"relay-port-mode", {"sockets"}},
+                         {"transmit", {"frames"}},
                          {"max-flows", {"1000000"}},
                          {"max-routes", {"0"}},
                          {"flow-idle", {"30"}},
@@ -92,6 +93,7 @@ TEST_CASE("flags set every option of the relay tier") {
   CHECK(c.node == "7");
   CHECK(c.relay_ports == "20000-30000");
   CHECK(c.relay_port_mode == SLUICE_RELAY_PORTS_SOCKETS);
+  CHECK(c.transmit == SLUICE_TRANSMIT_FRAMES);
   CHECK(c.max_flows == 1'000'000);
   CHECK(c.max_routes == 0);
   CHECK(c.turn_on());

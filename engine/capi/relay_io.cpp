@@ -1,0 +1,73 @@
+#include "engine/capi/relay_io.h"
+
+#include <fmt/format.h>
+
+#include "net/io/link/transmitter.h"
+
+namespace sluice::capi {
+namespace {
+
+using engine::Failure;
+using engine::relay::PortMode;
+using engine::relay::Transmit;
+
+io::RelayMode mode_of(PortMode m) {
+  if (m == PortMode::sockets) return io::RelayMode::sockets;
+  return m == PortMode::steered ? io::RelayMode::steered : io::RelayMode::automatic;
+}
+
+std::expected<void, Failure> make_relay_ports(ParsedConfig& c, sluice_engine& e) {
+  engine::relay::RelayConfig& relay = c.engine.relay;
+  io::RelayPortsOptions options;
+  options.mode = mode_of(relay.port_mode);
+  options.shards = c.engine.shards;
+  auto ports = io::RelayPorts::make({relay.addresses, relay.ports}, options);
+  if (ports) {
+    e.relay_ports = std::move(*ports);
+    return {};
+  }
+  if (c.relay_ports_asked)
+    return std::unexpected(Failure{SLUICE_E_IO, "relay_address", ports.error().message, ports.error().fix});
+  relay.addresses.clear();
+  e.say(2, fmt::format("relay ports: none, only trunks ({})", ports.error().message));
+  return {};
+}
+
+/// Frames go past the host's output filter, so nobody who relays nothing gets them unasked.
+bool wants_frames(const engine::EngineConfig& c) {
+  if (c.relay.transmit != Transmit::automatic) return c.relay.transmit == Transmit::frames;
+  return !c.media || !c.relay.servers.empty() || c.turn.on;
+}
+
+std::expected<void, Failure> make_link(const ParsedConfig& c, sluice_engine& e) {
+  if (!wants_frames(c.engine)) return {};
+  auto neighbours = io::link::Neighbours::make();
+  if (neighbours) {
+    e.neighbours = std::move(*neighbours);
+    e.say(1, io::link::Transmitter::describe());
+    return {};
+  }
+  const io::IoError& error = neighbours.error();
+  if (c.engine.relay.transmit == Transmit::frames)
+    return std::unexpected(Failure{SLUICE_E_IO, "transmit", error.message, error.fix});
+  e.say(1, fmt::format("transmit with prebuilt headers is off: {}; {}", error.message, error.fix));
+  return {};
+}
+
+}  // namespace
+
+std::expected<void, Failure> make_relay_io(ParsedConfig& c, sluice_engine& e) {
+  if (c.engine.relay.on)
+    if (auto ok = make_relay_ports(c, e); !ok) return ok;
+  return make_link(c, e);
+}
+
+io::BackendOptions backend_options(const sluice_engine& e, ShardId shard) {
+  io::BackendOptions options;
+  options.relay_ports = e.relay_ports.get();
+  options.shard = shard.v;
+  options.link = e.neighbours.get();
+  return options;
+}
+
+}  // namespace sluice::capi
