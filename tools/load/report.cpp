@@ -19,13 +19,6 @@ double share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string cpu_model() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) return line.substr(std::min(line.find(": ") + 2, line.size()));
-  return "unknown";
-}
-
 std::string text_of(const Endpoint& e) {
   EndpointText t;
   return std::string(format(e, t));
@@ -137,6 +130,13 @@ std::string setup_lines(const SetupFigures& s) {
 }
 
 }  // namespace
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(std::min(line.find(": ") + 2, line.size()));
+  return "unknown";
+}
 
 double TrialRecord::packets_per_second() const {
   return seconds > 0 ? static_cast<double>(figures.delivered()) / seconds : 0;

@@ -34,6 +34,8 @@ struct Result {
   bool valid() const;
 };
 
+/// Of this machine, as /proc/cpuinfo calls it.
+std::string cpu_model();
 /// Lines for people, ends with a newline.
 std::string summary(const Options& options, const Result& result);
 /// One object; tools/load/README.md says what is in it.
