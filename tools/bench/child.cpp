@@ -14,12 +14,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/bench/urgency.h"
 #include "tools/load/wire.h"
 
 namespace sluice::bench {
@@ -32,16 +31,12 @@ using load::now_ns;
 constexpr Nanos kStartPatience = 15 * kSecond;
 constexpr Nanos kEndPatience = 5 * kSecond;
 constexpr int kTickMs = 20;
-constexpr int kPriority = -15;
 
 /// Between fork() and exec(): system calls only.
 [[noreturn]] void become(const ChildOptions& o, int log, char* const* argv) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(o.core, &set);
-  ::sched_setaffinity(0, sizeof set, &set);
-  ::setpriority(PRIO_PROCESS, 0, kPriority);
+  stay_on(o.core);
+  (void)raise(0, Urgency::server);
   ::dup2(log, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
   ::execv(argv[0], argv);

@@ -30,7 +30,7 @@ class Maker {
 
   Contestant transparent(const std::string& mode, const std::string& title, double rate) const {
     Contestant c = base(mode, title, versions_.sluice, kSluicePort);
-    c.programs = {relay({"--server", fmt::format("7={}", kFarSide), "--relay-port-mode", mode})};
+    c.programs = {relay(mode, {"--server", fmt::format("7={}", kFarSide)})};
     c.load.mode = load::Mode::relay;
     c.load.relay.route_key = stage_.key("route");
     c.load.relay.ice_key = stage_.key("ice");
@@ -41,8 +41,8 @@ class Maker {
 
   Contestant turn(const std::string& mode, const std::string& title, double rate) const {
     Contestant c = base(mode, title, versions_.sluice, kSluicePort);
-    c.programs = {relay({"--turn-user", kTurnUser, "--turn-allow-peer", "198.19.0.0/16", "--relay-port-mode",
-                         mode, "--max-allocations", "65536"})};
+    c.programs = {relay(mode, {"--turn-user", kTurnUser, "--turn-allow-peer", "198.19.0.0/16",
+                               "--max-allocations", "65536"})};
     turn_load(c.load, rate);
     return c;
   }
@@ -100,18 +100,34 @@ class Maker {
     c.load.veth.via = Stage::kName;
     c.load.cores = {stage_.options().generator_core};
     c.load.setup_rate = 1000;
-    c.load.spin = true;
     return c;
   }
 
   std::string core() const { return std::to_string(stage_.options().server_core); }
   static std::string at(uint16_t port) { return fmt::format("{}:{}", kServerAddress, port); }
 
-  Words relay(const Words& more) const {
-    Words w{stage_.self(),     "run",           "--role",        "relay",
-            "--listen",        at(kSluicePort), "--http",        "127.0.0.1:0",
-            "--cores",         core(),          "--route-key",   stage_.key("route"),
-            "--relay-address", kRelayAddress,   "--relay-ports", "20000-60000"};
+  /// `mode` of relay ports; steered goes with frames, sockets with sockets.
+  Words relay(const std::string& mode, const Words& more) const {
+    Words w{stage_.self(),
+            "run",
+            "--role",
+            "relay",
+            "--listen",
+            at(kSluicePort),
+            "--http",
+            "127.0.0.1:0",
+            "--cores",
+            core(),
+            "--route-key",
+            stage_.key("route"),
+            "--relay-address",
+            kRelayAddress,
+            "--relay-ports",
+            "20000-60000",
+            "--relay-port-mode",
+            mode,
+            "--transmit",
+            mode == "steered" ? "frames" : "sockets"};
     w.insert(w.end(), more.begin(), more.end());
     return w;
   }

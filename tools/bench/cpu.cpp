@@ -27,7 +27,9 @@ int64_t cpu_of_process(pid_t pid) {
   return sum;
 }
 
-std::vector<pid_t> napi_threads(const std::string& interface) {
+}  // namespace
+
+std::vector<pid_t> receive_threads(const std::string& interface) {
   std::vector<pid_t> out;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
@@ -39,10 +41,8 @@ std::vector<pid_t> napi_threads(const std::string& interface) {
   return out;
 }
 
-}  // namespace
-
 CpuMeter::CpuMeter(std::vector<pid_t> processes, const std::string& interface, unsigned core)
-    : processes_(std::move(processes)), receivers_(napi_threads(interface)), core_(core) {}
+    : processes_(std::move(processes)), receivers_(receive_threads(interface)), core_(core) {}
 
 CpuTimes CpuMeter::read() const {
   CpuTimes t;

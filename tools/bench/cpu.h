@@ -22,6 +22,9 @@ struct CpuTimes {
   }
 };
 
+/// The kernel threads that receive at `interface`, of this network namespace or another.
+std::vector<pid_t> receive_threads(const std::string& interface);
+
 class CpuMeter {
  public:
   /// `interface`: the server's end, with threaded NAPI.

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "tools/bench/drive.h"
-#include "tools/load/wire.h"
+#include "tools/load/report.h"
 
 namespace sluice::bench {
 namespace {
@@ -48,7 +48,7 @@ std::vector<Named> machine_of(const Versions& v, const Options& o) {
           {"rounds", fmt::format("{} of {:g} s", o.pairs, o.seconds)}};
 }
 
-std::vector<std::string> how(const Options& o) {
+std::vector<std::string> how(const Options& o, bool urgent) {
   return {
       fmt::format("Server on core {}, generator (`sluice load`, AF_PACKET frames) on core {}, between them a "
                   "veth pair.",
@@ -57,6 +57,10 @@ std::vector<std::string> how(const Options& o) {
                   "receives for it (threaded NAPI of its end of the pair, pinned to core {}, for every "
                   "contestant alike), per delivered packet at the same offered load.",
                   o.server_core),
+      urgent ? "Servers, generator and both receive threads have real-time priority (SCHED_FIFO; receiving "
+               "before "
+               "the rest), so that other work of the machine waits for them."
+             : "Real-time priority is not permitted here: other work of the machine disturbs the runs.",
       "Core per packet: all that kept the core busy, /proc/stat with irq and softirq; what exceeds CPU per "
       "packet is other work of the machine.",
       "Contestants take turns; a ratio is of two runs of one round. Verdicts: passed or missed when all "
@@ -136,7 +140,7 @@ int run(const Options& o, std::string_view version) {
   if (!todo) return fail(fmt::format("--only: there is no scenario {}; see --help", todo.error()), 2);
   g_interrupted = 0;
   for (const int s : {SIGINT, SIGTERM, SIGHUP}) std::signal(s, on_signal);
-  Scorecard card{machine_of(versions, o), how(o), {}};
+  Scorecard card{machine_of(versions, o), how(o, stage->is_urgent()), {}};
   for (const Plan& plan : *todo) {
     say(fmt::format("{}: {}", plan.title, plan.load));
     Scenario scenario = scenario_of(plan);

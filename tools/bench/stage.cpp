@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 
 #include "net/crypto/random.h"
+#include "tools/bench/cpu.h"
+#include "tools/bench/urgency.h"
 
 namespace sluice::bench {
 
@@ -19,6 +21,11 @@ std::expected<Stage, std::string> Stage::make(const StageOptions& options) {
   auto veth = load::Veth::make(kName, {options.server_core}, {options.generator_core});
   if (!veth) return std::unexpected(veth.error());
   Stage stage(options, std::move(*veth));
+  stage.urgent_ = raise(0, Urgency::generator);
+  stay_on(options.generator_core);
+  for (const char* end : {"-s", "-g"})
+    for (const pid_t thread : receive_threads(std::string(kName) + end))
+      (void)raise(thread, Urgency::receive);
   std::error_code error;
   stage.self_ = std::filesystem::read_symlink("/proc/self/exe", error).string();
   std::string folder = (std::filesystem::temp_directory_path(error) / "sluice-bench-XXXXXX").string();
@@ -45,7 +52,8 @@ Stage::Stage(Stage&& other) noexcept
     : options_(other.options_),
       veth_(std::move(other.veth_)),
       folder_(std::exchange(other.folder_, {})),
-      self_(std::move(other.self_)) {}
+      self_(std::move(other.self_)),
+      urgent_(other.urgent_) {}
 
 Stage::~Stage() {
   std::error_code error;

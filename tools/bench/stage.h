@@ -15,7 +15,7 @@ struct StageOptions {
 class Stage {
  public:
   static constexpr const char* kName = "slbench";
-  /// Makes all of it. Root only; the error is a sentence.
+  /// Makes all of it, and puts the caller on the generator's core. Root only; the error is a sentence.
   static std::expected<Stage, std::string> make(const StageOptions& options);
   Stage(Stage&& other) noexcept;
   Stage& operator=(Stage&&) = delete;
@@ -27,6 +27,8 @@ class Stage {
   std::string file(std::string_view name) const { return folder_ + "/" + std::string(name); }
   /// "@FILE" of "route", "ice" or "trunk".
   std::string key(std::string_view name) const { return "@" + file(name); }
+  /// Whether contestants, generator and receive work have real-time priority.
+  bool is_urgent() const { return urgent_; }
   /// This program.
   const std::string& self() const { return self_; }
 
@@ -37,6 +39,7 @@ class Stage {
   StageOptions options_;
   load::Veth veth_;
   std::string folder_, self_;
+  bool urgent_ = false;
 };
 
 }  // namespace sluice::bench

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "engine/relay/keys.h"
+#include "tools/sluice/bench_command.h"
 #include "tools/sluice/commands.h"
 #include "tools/sluice/load_command.h"
 #include "tools/sluice/top_table.h"
@@ -138,6 +139,7 @@ struct Cli {
   sluice::TopOptions top;
   sluice::DrainOptions drain;
   sluice::LoadCommand load;
+  sluice::BenchCommand bench;
   int status = 0;
 
   explicit Cli(std::vector<std::string> words) {
@@ -147,6 +149,7 @@ struct Cli {
     add_token();
     add_clients();
     load.add_to(app, status, std::move(words));
+    bench.add_to(app, status);
     app.add_subcommand("version", "Print the version")->callback([] {
       fmt::print("sluice {}\n", sluice_version());
     });
