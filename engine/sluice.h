@@ -81,7 +81,8 @@ typedef struct sluice_config {
   size_t size;
   const char* const* listen; /* "ADDR:PORT"; NULL: one dual-stack wildcard socket on port 3478. Port 0: any */
   size_t listen_count;
-  const char* const* public_address; /* "ADDR" put into candidates; NULL: the host's own addresses */
+  const char* const* public_address; /* what candidates name, nothing else then: "ADDR" with the ports of `listen`,
+                                      * or "ADDR:PORT" of a relay in front; NULL: the host's own addresses */
   size_t public_address_count;
   const char* cores;          /* "0,2-3"; NULL: the affinity mask of the process */
   unsigned shards;            /* 0: one per core of `cores`; more than cores is allowed, they share */

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "engine/capi/handle.h"
+#include "engine/relay/text.h"
 
 namespace sluice::capi {
 namespace {
@@ -27,12 +28,9 @@ std::expected<void, Failure> parse_listen(const sluice_config& c, ParsedConfig& 
 std::expected<void, Failure> parse_public(const sluice_config& c, ParsedConfig& out) {
   if (auto ok = check_list("public_address", c.public_address, c.public_address_count); !ok) return ok;
   for (size_t i = 0; i < c.public_address_count; ++i) {
-    const auto a = parse_address(c.public_address[i]);
-    if (!a || a->is_unspecified())
-      return std::unexpected(invalid(fmt::format("public_address[{}]", i),
-                                     fmt::format("\"{}\" is no IP address", c.public_address[i]),
-                                     "write an address that clients can reach, without a port"));
-    out.public_addresses.push_back(*a);
+    const auto e = engine::relay::parse_public(c.public_address[i]);
+    if (!e) return std::unexpected(invalid_text(fmt::format("public_address[{}]", i), e.error()));
+    out.public_addresses.push_back(*e);
   }
   return {};
 }

@@ -54,7 +54,7 @@ namespace sluice::capi {
 struct ParsedConfig {
   engine::EngineConfig engine;
   std::vector<Endpoint> listen;
-  std::vector<Address> public_addresses;
+  std::vector<Endpoint> public_addresses;  ///< port 0: those that are listened on
   std::vector<int> cores;
   io::Kind io = io::Kind::automatic;
   bool relay_ports_asked = false;  ///< by address or mode: a relay without them is not what was asked for

@@ -81,13 +81,17 @@ std::vector<Address> host_addresses(const io::ListenSockets& sockets) {
 
 std::vector<Endpoint> candidates(const ParsedConfig& c, const io::ListenSockets& sockets) {
   std::vector<Endpoint> out;
-  const std::vector<Address> host = c.public_addresses.empty() ? host_addresses(sockets) : c.public_addresses;
+  for (const Endpoint& p : c.public_addresses) {
+    if (p.port != 0) add_unique(out, p);
+    for (const Endpoint& e : sockets.bound())
+      if (p.port == 0) add_unique(out, {p.addr, e.port});
+  }
+  if (!out.empty()) return out;
+  const std::vector<Address> host = host_addresses(sockets);
   for (const Endpoint& e : sockets.bound()) {
-    if (!e.addr.is_unspecified() && c.public_addresses.empty()) {
-      add_unique(out, e);
-      continue;
-    }
-    for (const Address& a : host) add_unique(out, {a, e.port});
+    if (!e.addr.is_unspecified()) add_unique(out, e);
+    for (const Address& a : host)
+      if (e.addr.is_unspecified()) add_unique(out, {a, e.port});
   }
   return out;
 }

@@ -80,6 +80,17 @@ std::expected<Endpoint, TextError> parse_target(std::string_view text) {
   return *e;
 }
 
+std::expected<Endpoint, TextError> parse_public(std::string_view text) {
+  const auto address = parse_address(text);
+  const auto e = address ? std::optional(Endpoint{*address, 0}) : parse_endpoint(text);
+  if (!e || (!address && e->port == 0) || e->addr.is_unspecified() || is_multicast(e->addr))
+    return wrong(
+        fmt::format("'{}' is nothing that clients can send to; write e.g. 203.0.113.7, 2001:db8::7, or "
+                    "203.0.113.7:443 behind a relay",
+                    shown(text)));
+  return *e;
+}
+
 std::expected<ServerConfig, TextError> parse_server(std::string_view text) {
   const size_t equals = text.find('=');
   if (equals == std::string_view::npos)

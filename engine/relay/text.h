@@ -28,6 +28,8 @@ std::string to_text(ServerId id);
 
 /// "ADDR:PORT" that packets can be sent to: neither unspecified nor multicast, no port 0.
 std::expected<Endpoint, TextError> parse_target(std::string_view text);
+/// What clients are told: "ADDR:PORT", or "ADDR" alone, which leaves the port 0: those that are listened on.
+std::expected<Endpoint, TextError> parse_public(std::string_view text);
 /// "ID=ADDR:PORT[,trunk]".
 std::expected<ServerConfig, TextError> parse_server(std::string_view text);
 

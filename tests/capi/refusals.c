@@ -31,7 +31,7 @@ static void addresses(void) {
     config.listen_count = 2;
     refuse_config(&config, "listen[1]");
   }
-  static const char* const public_address[] = {"192.0.2.1", "192.0.2.1:3478"};
+  static const char* const public_address[] = {"192.0.2.1:443", "192.0.2.1:0"};
   sluice_config config = test_config(SLUICE_IO_AUTO);
   config.public_address = public_address;
   config.public_address_count = 2;

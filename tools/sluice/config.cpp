@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/relay/text.h"
 #include "tools/sluice/relay_options.h"
 
 namespace sluice {
@@ -107,7 +108,7 @@ http::Policy make_policy(const Config& config) {
   // Who says by which address the world reaches this machine has named it.
   EndpointText canonical;
   for (const auto& text : config.public_address)
-    if (const auto a = parse_address(text)) p.names.emplace_back(format(*a, canonical));
+    if (const auto e = engine::relay::parse_public(text)) p.names.emplace_back(format(e->addr, canonical));
   p.origins = config.http_origin;
   return p;
 }

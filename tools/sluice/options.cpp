@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/relay/text.h"
 #include "tools/sluice/config.h"
 #include "tools/sluice/option_values.h"
 #include "tools/sluice/relay_options.h"
@@ -33,9 +34,8 @@ Applied listen(Config& c, std::string_view text) {
 }
 
 Applied public_address(Config& c, std::string_view text) {
-  const auto a = parse_address(text);
-  if (!a || a->is_unspecified())
-    return wrong(fmt::format("'{}' is no address; write e.g. 203.0.113.7 or 2001:db8::7", text));
+  const auto e = engine::relay::parse_public(text);
+  if (!e) return wrong(e.error());
   c.public_address.emplace_back(text);
   return {};
 }
@@ -108,7 +108,10 @@ constexpr Option kOptions[] = {
      [](const C& c) { return c.console_dir; }},
     {"listen", "ADDR:PORT", "Media", "UDP endpoint for STUN, DTLS and SRTP; port 0: any; repeatable",
      "every address, port 3478", Kind::text, true, listen, [](const C& c) { return list(c.listen); }},
-    {"public-address", "ADDR", "Media", "Address to put into candidates, e.g. of a 1:1 NAT; repeatable",
+    {"public-address", "ADDR[:PORT]", "Media",
+     "What candidates name instead of this host, e.g. a 1:1 NAT's address or a relay's; without a port: "
+     "those of "
+     "--listen; repeatable",
      "the host's own", Kind::text, true, public_address, [](const C& c) { return list(c.public_address); }},
     {"cores", "LIST", "Media", "Cores that get one packet thread each, e.g. 0,2-3",
      "all that the process may use", Kind::text, false, cores, [](const C& c) { return c.cores; }},

@@ -120,6 +120,8 @@ void explain_media(const Config& c, std::vector<std::string>& lines) {
     return;
   }
   lines.push_back(fmt::format("calls: end here, as node {}", c.node));
+  if (!c.public_address.empty())
+    lines.push_back(fmt::format("candidates: {} and nothing else", fmt::join(c.public_address, ", ")));
   if (!c.trunk.empty() && c.route_key.empty())
     lines.emplace_back("behind relays: they cannot open ufrags minted here; give both sides --route-key");
   if (!c.trunk.empty()) lines.push_back(fmt::format("trunk: relays reach this media tier at {}", c.trunk));

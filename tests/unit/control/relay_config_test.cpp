@@ -111,6 +111,16 @@ TEST_CASE("a file sets the relay tier's options too") {
             "sluice.toml:2: server: a media tier"));
 }
 
+TEST_CASE("a media tier behind a relay names the relay's port, by flag or file") {
+  const Config flags = good({{"role", {"media"}}, {"public-address", {"203.0.113.7:443", "2001:db8::7"}}});
+  CHECK(flags.public_address == std::vector<std::string>{"203.0.113.7:443", "2001:db8::7"});
+  CHECK(has(explain_tiers(flags), "candidates: 203.0.113.7:443, 2001:db8::7 and nothing else"));
+  const Config file = good({}, "role = \"media\"\npublic-address = [\"[2001:db8::7]:443\"]\n");
+  CHECK(file.public_address == std::vector<std::string>{"[2001:db8::7]:443"});
+  CHECK(make_policy(file).names == std::vector<std::string>{"2001:db8::7"});
+  CHECK(has(wrong({{"public-address", {"203.0.113.7:0"}}}), "--public-address: '203.0.113.7:0' is nothing"));
+}
+
 TEST_CASE("what a role has no use for is refused with the reason") {
   CHECK(has(wrong({{"role", {"media"}}, {"server", {"2=1.2.3.4:5"}}}), "--server: a media tier"));
   CHECK(has(wrong({{"role", {"media"}}, {"max-flows", {"5"}}}), "--max-flows: a media tier"));

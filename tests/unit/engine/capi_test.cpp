@@ -2,6 +2,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 #include <poll.h>
@@ -19,12 +20,14 @@ std::string offer(const char* name) {
 
 class Engine {
  public:
-  Engine() {
+  explicit Engine(const std::vector<const char*>& public_address = {}) {
     sluice_config config;
     sluice_config_init(&config);
     const char* const listen[] = {"127.0.0.1:0"};
     config.listen = listen;
     config.listen_count = 1;
+    config.public_address = public_address.data();
+    config.public_address_count = public_address.size();
     config.shards = 1;
     config.max_sessions = 16;
     config.io = SLUICE_IO_MMSG;
@@ -144,4 +147,28 @@ TEST_CASE("C API: events ring the descriptor, and an ended session is readable w
   }
   CHECK(closed == 3);
   CHECK_FALSE(e.readable());
+}
+
+TEST_CASE("C API: behind a relay an answer names what the caller says and nothing else") {
+  const auto candidates = [](const Engine& e) {
+    std::vector<std::string> out;
+    const std::string text = e.answer();
+    for (size_t at = 0; (at = text.find("a=candidate:", at)) != std::string::npos; ++at) {
+      const size_t end = text.find(" typ host", at);
+      const size_t begin = text.rfind(' ', text.rfind(' ', end - 1) - 1) + 1;
+      out.push_back(text.substr(begin, end - begin));
+    }
+    return out;
+  };
+  Engine e({"203.0.113.7:443", "[2001:db8::7]:3478", "203.0.113.8"});
+  const std::string text = offer("offer-chromium156-whip.sdp");
+  sluice_accepted out;
+  sluice_error err;
+  REQUIRE(e.accept(request(text), out, err) == SLUICE_OK);
+  char own[1][56];
+  REQUIRE(sluice_listening(e, own, 1) == 1);
+  const std::string port = std::string(own[0]).substr(std::string(own[0]).rfind(':') + 1);
+  CHECK(candidates(e) ==
+        std::vector<std::string>{"203.0.113.7 443", "2001:db8::7 3478", "203.0.113.8 " + port});
+  CHECK(e.answer().find("c=IN IP4 203.0.113.7") != std::string::npos);
 }

@@ -52,6 +52,17 @@ TEST_CASE("a server is its ID, its endpoint and how to reach it") {
     check_error(parse_server(bad));
 }
 
+TEST_CASE("what clients are told is an address, with the port of a relay in front or without") {
+  CHECK(text(*parse_public("203.0.113.7")) == "203.0.113.7:0");
+  CHECK(text(*parse_public("203.0.113.7:443")) == "203.0.113.7:443");
+  CHECK(text(*parse_public("2001:db8::7")) == "[2001:db8::7]:0");
+  CHECK(text(*parse_public("[2001:db8::7]:443")) == "[2001:db8::7]:443");
+  for (const char* bad :
+       {"", "0.0.0.0", "::", "0.0.0.0:443", "203.0.113.7:0", "203.0.113.7:65536",
+        "203.0.113.7:", "[2001:db8::7]", "224.0.0.1", "[ff02::1]:443", "relay.example", "relay.example:443"})
+    check_error(parse_public(bad));
+}
+
 TEST_CASE("an address range has no bits behind its prefix") {
   CHECK(parse_cidr("10.0.0.0/8")->bits == 8);
   CHECK(parse_cidr("10.1.2.3")->bits == 32);
