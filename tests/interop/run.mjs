@@ -32,11 +32,11 @@ async function runOne(entry, world) {
   });
   try {
     await Promise.race([entry.run(test), limit]);
-    return null;
+    return { said: test.said };
   } catch (error) {
     await test.describe().catch(() => {});
     writeFileSync(join(dir, 'error.txt'), `${error.stack}\n`);
-    return error;
+    return { error, said: test.said };
   } finally {
     clearTimeout(timer);
     await test.end();
@@ -54,8 +54,9 @@ async function main() {
   for (const [index, entry] of chosen.entries()) {
     const started = Date.now();
     process.stdout.write(`[${String(index + 1).padStart(2)}/${chosen.length}] ${entry.file}: ${entry.sentence} ... `);
-    const error = await runOne(entry, world);
-    console.log(`${error ? 'FAILED' : 'ok'} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+    const { error, said } = await runOne(entry, world);
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    console.log([`${error ? 'FAILED' : 'ok'} (${seconds} s)`, ...said].join('; '));
     if (error) {
       console.log(`    ${error.message.replaceAll('\n', '\n    ')}\n    logs: ${join(options.logs, entry.slug)}`);
     }

@@ -24,13 +24,13 @@ export class Tab {
 }
 
 export class Chromium {
-  static async launch(test, { far = false, secure = '', microphone = false } = {}) {
+  static async launch(test, { host, secure = '', microphone = false } = {}) {
     const self = new Chromium();
     self.test = test;
     let executablePath = '/usr/bin/chromium';
-    if (far) {
-      executablePath = test.path('chromium-far');
-      const script = `#!/bin/sh\nexec ${test.world.far.join(' ')} /usr/bin/chromium "$@"\n`;
+    if (host) {
+      executablePath = test.path(`chromium-there-${test.serial}`);
+      const script = `#!/bin/sh\nexec ${host.prefix.join(' ')} /usr/bin/chromium "$@"\n`;
       writeFileSync(executablePath, script, { mode: 0o755 });
     }
     self.marker = `--sluice-test=${test.serial++}-${process.hrtime.bigint()}`;

@@ -9,9 +9,9 @@ const bindable = (port) => new Promise((resolve) => {
 });
 
 export class Daemon {
-  constructor(test, args, { env, far } = {}) {
+  constructor(test, args, { env, host } = {}) {
     this.test = test;
-    this.child = test.spawn('sluice', test.program, ['run', ...args], { env, far });
+    this.child = test.spawn('sluice', test.program, ['run', ...args], { env, host });
     this.headers = {};
   }
 
@@ -66,12 +66,8 @@ export class Daemon {
   }
 
   /** A room token made by `sluice token room`. */
-  async token(secretFile, room, ...options) {
-    const child = this.test.spawn('token', this.test.program,
-      ['token', 'room', '--room-secret', `@${secretFile}`, '--room', room, '--ttl', '600', ...options]);
-    const code = await child.exited;
-    if (code !== 0) throw new Error(`sluice token: exit ${code}: ${child.lines.join(' ')}`);
-    return child.lines.at(-1).trim();
+  token(secretFile, room, ...options) {
+    return this.test.minted('room', '--room-secret', `@${secretFile}`, '--room', room, '--ttl', '600', ...options);
   }
 
   /** Packets dropped so far for any of the reasons, all shards together; all reasons without arguments. */

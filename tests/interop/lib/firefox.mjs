@@ -70,7 +70,7 @@ async function soundServer(test) {
 }
 
 export class Firefox {
-  static async launch(test) {
+  static async launch(test, { host } = {}) {
     const self = Object.assign(new Firefox(), { test, name: `firefox-${++test.serial}` });
     const profile = test.path('firefox-profile');
     mkdirSync(profile);
@@ -78,11 +78,12 @@ export class Firefox {
       .map(([key, value]) => `user_pref(${JSON.stringify(key)}, ${JSON.stringify(value)});\n`).join(''));
     const env = { ...await soundServer(test), HOME: profile, MOZ_CRASHREPORTER_DISABLE: '1' };
     self.child = test.spawn('firefox', 'firefox-esr',
-      ['--headless', '--no-remote', '--new-instance', '--marionette', '--profile', profile], { env });
+      ['--headless', '--no-remote', '--new-instance', '--marionette', '--profile', profile], { env, host });
     const port = await test.until('Firefox opens its Marionette port', () => {
       if (!self.child.running) throw new Error(`it exited with ${self.child.code}`);
       return Number(readFileSync(join(profile, 'MarionetteActivePort'), 'utf8'));
     }, 40);
+    await host?.hosts.share(port, host);
     self.marionette = new Marionette(port);
     await self.marionette.greeted;
     await self.marionette.send('WebDriver:NewSession', { strictFileInteractability: true });

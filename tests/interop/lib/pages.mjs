@@ -1,14 +1,21 @@
-// Serves page/ and, under /console/, the console's modules, to the browsers.
+// Signalling that a scenario does itself, for servers that have none: `answers` maps paths to functions from offer to
+// answer. Otherwise serves page/ and, under /console/, the console's modules, to the browsers.
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 const kTypes = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
 export class PageServer {
   constructor(interop) {
+    this.answers = new Map();
     this.server = createServer(async (request, response) => {
       const path = normalize(new URL(request.url, 'http://x').pathname);
+      if (this.answers.has(path)) {
+        await this.#answer(path, request, response).catch((error) => response.writeHead(500).end(String(error)));
+        return;
+      }
       const file = path.startsWith('/console/') ? join(interop, '../../tools', path)
         : join(interop, 'page', path === '/' ? 'index.html' : path);
       try {
@@ -18,6 +25,15 @@ export class PageServer {
         response.end();
       }
     });
+  }
+
+  async #answer(path, request, response) {
+    if (request.method !== 'POST') {
+      response.writeHead(200).end();
+      return;
+    }
+    const answer = await this.answers.get(path)(await text(request));
+    response.writeHead(201, { 'Content-Type': 'application/sdp', Location: path }).end(answer);
   }
 
   listen(host) {

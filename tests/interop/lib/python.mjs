@@ -13,6 +13,14 @@ export class PythonPeer {
     return this.child.lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
   }
 
+  /** The answer of a peer that serves, to an offer. */
+  async answer(offer) {
+    this.child.process.stdin.write(`${JSON.stringify({ offer })}\n`);
+    const { sdp } = await this.test.until(`${this.name} answers`,
+      () => this.events.find(({ event }) => event === 'answer'));
+    return sdp;
+  }
+
   /** The same names as page/peer.js: scenarios treat all peers alike. A peer has one call, so there is no id. */
   async call(method) {
     if (method === 'heard') {

@@ -27,7 +27,7 @@ export function longestRun(heard) {
 
 export class Test {
   constructor(dir, world, program) {
-    Object.assign(this, { dir, world, program, cleanups: [], tabs: [], daemons: [], serial: 0 });
+    Object.assign(this, { dir, world, program, cleanups: [], tabs: [], daemons: [], said: [], serial: 0 });
     this.interop = join(dirname(fileURLToPath(import.meta.url)), '..');
   }
 
@@ -40,6 +40,9 @@ export class Test {
     writeFileSync(this.path(name), text, { mode });
     return this.path(name);
   }
+
+  /** A figure that nobody asserts, for people to see beside the result. */
+  say(text) { this.said.push(text); }
 
   read(name) { return readFileSync(this.path(name), 'utf8'); }
 
@@ -70,11 +73,20 @@ export class Test {
     }
   }
 
-  spawn(name, command, args = [], { env, far = false } = {}) {
-    const line = far ? [...this.world.far, command, ...args] : [command, ...args];
+  /** `host`: what has a `prefix` that runs a command in a namespace; by default the runner's own. */
+  spawn(name, command, args = [], { env, host } = {}) {
+    const line = [...(host?.prefix ?? []), command, ...args];
     const child = new Child(line[0], line.slice(1), { log: this.path(`${++this.serial}-${name}.log`), env });
     this.after(() => child.end());
     return child;
+  }
+
+  /** What `sluice token ARGS` prints. */
+  async minted(...args) {
+    const child = this.spawn('token', this.program, ['token', ...args]);
+    const code = await child.exited;
+    if (code !== 0) throw new Error(`sluice token: exit ${code}: ${child.lines.join(' ')}`);
+    return child.lines.at(-1).trim();
   }
 
   /** A daemon that has said `ready`. */
@@ -101,9 +113,9 @@ export class Test {
     return browser.open(options.url ?? this.pageServer.url, options);
   }
 
-  async firefox() {
+  async firefox(options = {}) {
     this.pageServer ??= await this.pages();
-    const browser = await Firefox.launch(this);
+    const browser = await Firefox.launch(this, options);
     this.after(() => browser.close());
     await browser.open(this.pageServer.url);
     return browser;

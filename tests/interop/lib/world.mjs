@@ -1,6 +1,7 @@
 // The network that the scenarios live in: a namespace that sees neither the machine's network nor its ports, with
 //   lo, and `near` 10.77.0.1 fd77::1  <-- veth -->  `far` 10.77.0.2 fd77::2 in a second namespace.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 export const kNear = { v4: '10.77.0.1', v6: 'fd77::1' };
 export const kFar = { v4: '10.77.0.2', v6: 'fd77::2' };
@@ -22,16 +23,29 @@ export function enterWorld(script) {
 
 const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
 
-/** Sets the namespaces up. `far` is a prefix for commands that are to run in the second one. */
+const pauseSync = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
+/** A network namespace with nothing up in it. `prefix`: runs a command in it; it ends with `holder`. */
+export function makeNamespace() {
+  const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], { stdio: 'ignore' });
+  const deadline = Date.now() + 5000;
+  const running = () => readFileSync(`/proc/${holder.pid}/comm`, 'utf8').trim() === 'sleep';
+  while (!running()) {
+    if (Date.now() > deadline) throw new Error('a network namespace did not come up');
+    pauseSync(5);
+  }
+  return { holder, pid: holder.pid, prefix: ['nsenter', `--target=${holder.pid}`, '--net', '--'] };
+}
+
+/** Sets the namespaces up. `far`: the second one. */
 export function makeWorld() {
-  const holder = spawn('unshare', ['--net', '--kill-child', '--fork', 'sh', '-c', 'echo ready; exec sleep infinity'],
-    { stdio: ['ignore', 'pipe', 'inherit'] });
-  const inner = waitForChild(holder.pid);
-  const far = ['nsenter', `--target=${inner}`, '--net', '--'];
-  const farIp = (...args) =>
-    execFileSync(far[0], [...far.slice(1), 'ip', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  // Names of namespaces that somebody makes in here by `ip netns` are of this world only.
+  execFileSync('sh', ['-c', 'mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns']);
+  const far = makeNamespace();
+  const farIp = (...args) => execFileSync(far.prefix[0], [...far.prefix.slice(1), 'ip', ...args],
+    { stdio: ['ignore', 'ignore', 'pipe'] });
   ip('link', 'set', 'lo', 'up');
-  ip('link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far', 'netns', String(inner));
+  ip('link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far', 'netns', String(far.pid));
   for (const [run, name, own, other] of [[ip, 'near', kNear, kFar], [farIp, 'far', kFar, kNear]]) {
     run('address', 'add', `${own.v4}/24`, 'dev', name);
     run('address', 'add', `${own.v6}/64`, 'dev', name, 'nodad');
@@ -41,14 +55,4 @@ export function makeWorld() {
   }
   farIp('link', 'set', 'lo', 'up');
   return { far };
-}
-
-/** PID of the process inside the second namespace, once it runs there. */
-function waitForChild(parent) {
-  const deadline = Date.now() + 5000;
-  while (Date.now() < deadline) {
-    const { stdout } = spawnSync('pgrep', ['-P', String(parent), '-x', 'sleep'], { encoding: 'utf8' });
-    if (stdout.trim()) return Number(stdout);
-  }
-  throw new Error('the second network namespace did not come up');
 }

@@ -50,6 +50,23 @@ function prefer(call, codec) {
   sender.setCodecPreferences(wanted);
 }
 
+/** Notes the longest time between two packets of sound from now on. */
+function watch(entry) {
+  const [receiver] = entry.call.pc.getReceivers().filter(({ track }) => track.kind === 'audio');
+  let last = 0;
+  let since = performance.now();
+  entry.gap = 0;
+  entry.timer ??= setInterval(() => {
+    const now = performance.now();
+    const [source] = receiver.getSynchronizationSources();
+    if (source && source.rtpTimestamp !== last) {
+      last = source.rtpTimestamp;
+      since = now;
+    }
+    entry.gap = Math.max(entry.gap, now - since);
+  }, 10);
+}
+
 /** From now on this page claims another certificate than it has. */
 function lie() {
   const honest = window.fetch;
@@ -77,6 +94,9 @@ const peer = {
   }),
   heard: (id) => calls[id].ear?.heard ?? [],
   forget: (id) => { if (calls[id].ear) calls[id].ear.heard = []; },
+  watch: (id) => watch(calls[id]),
+  /** Milliseconds. */
+  gap: (id) => Math.round(calls[id].gap),
   restartIce: (id) => calls[id].call.restartIce(),
   hangUp: (id) => calls[id].call.hangUp(),
   vanish: (id) => calls[id].call.pc.close(),

@@ -1,4 +1,5 @@
-"""aiortc as a peer: aiortc_peer.py publish|play|agent|agent-and-channel URL. `hangup` on stdin ends the session."""
+"""aiortc as a peer: aiortc_peer.py publish|play|agent|agent-and-channel URL, or as a server: aiortc_peer.py serve, with
+an offer on stdin. `hangup` on stdin ends the session."""
 import asyncio
 import fractions
 import sys
@@ -7,7 +8,7 @@ import numpy
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame
 
-from common import RATE, Resource, ToneEar, ToneSource, say
+from common import RATE, Resource, ToneEar, ToneSource, read_offer, say
 
 
 class ToneTrack(MediaStreamTrack):
@@ -40,8 +41,33 @@ async def listen(track):
         ear.feed(samples.astype(numpy.float64).mean(axis=1))
 
 
-async def main(role, url):
+async def call(pc, role, url, loop):
+    """Offers as `role`; how to end the session."""
+    if role == "play":
+        pc.addTransceiver("audio", direction="recvonly")
+    else:
+        pc.addTransceiver(ToneTrack(), direction="sendonly" if role == "publish" else "sendrecv")
+    if role == "agent-and-channel":
+        pc.createDataChannel("events")
+    await pc.setLocalDescription(await pc.createOffer())
+    resource = await loop.run_in_executor(None, Resource, url, pc.localDescription.sdp)
+    await pc.setRemoteDescription(RTCSessionDescription(resource.answer, "answer"))
+    return resource.hang_up
+
+
+async def serve(pc, loop):
+    """Answers the offer of stdin."""
+    offer = await loop.run_in_executor(None, read_offer)
+    await pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+    pc.addTrack(ToneTrack())
+    await pc.setLocalDescription(await pc.createAnswer())
+    say("answer", sdp=pc.localDescription.sdp)
+    return lambda: None
+
+
+async def main(role, url=None):
     pc = RTCPeerConnection()
+    loop = asyncio.get_running_loop()
     listeners = []
 
     @pc.on("connectionstatechange")
@@ -52,19 +78,10 @@ async def main(role, url):
     def _(track):
         listeners.append(asyncio.ensure_future(listen(track)))
 
-    if role == "play":
-        pc.addTransceiver("audio", direction="recvonly")
-    else:
-        pc.addTransceiver(ToneTrack(), direction="sendonly" if role == "publish" else "sendrecv")
-    if role == "agent-and-channel":
-        pc.createDataChannel("events")
-    await pc.setLocalDescription(await pc.createOffer())
-    loop = asyncio.get_running_loop()
-    resource = await loop.run_in_executor(None, Resource, url, pc.localDescription.sdp)
-    await pc.setRemoteDescription(RTCSessionDescription(resource.answer, "answer"))
+    hang_up = await (serve(pc, loop) if role == "serve" else call(pc, role, url, loop))
     await loop.run_in_executor(None, sys.stdin.readline)
-    await loop.run_in_executor(None, resource.hang_up)
+    await loop.run_in_executor(None, hang_up)
     await pc.close()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2]))
+asyncio.run(main(*sys.argv[1:]))

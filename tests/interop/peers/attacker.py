@@ -1,6 +1,7 @@
 """Sends what no honest peer would. Needs raw sockets (root of its network namespace). Says how many packets it sent.
 
   attacker.py stun SERVER PORT SECONDS      binding requests with made-up names from many addresses of 127.0.0.0/8
+  attacker.py knock SERVER PORT COUNT UFRAG binding requests for that session; says how many were answered
   attacker.py junk SERVER PORT COUNT        RTP, DTLS and noise from an address that never passed a check
   attacker.py forge SERVER PORT CLIENT PORT COUNT     SRTP with random tags, from a client's own address and port
   attacker.py replay SERVER PORT CLIENT PORT COUNT    SRTP of the client, captured and sent again
@@ -18,11 +19,12 @@ from common import say
 SEED = random.Random(7)
 
 
-def stun_request():
-    """A well-formed binding request whose USERNAME nobody minted and whose integrity is random."""
+def stun_request(ufrag=None):
+    """A well-formed binding request whose integrity is random, and USERNAME where none is given."""
     def attribute(kind, value):
         return struct.pack("!HH", kind, len(value)) + value + b"\0" * (-len(value) % 4)
-    name = "".join(SEED.choices("abcdefghijklmnopqrstuvwxyz0123456789+/", k=24)) + ":abcd"
+    ufrag = ufrag or "".join(SEED.choices("abcdefghijklmnopqrstuvwxyz0123456789+/", k=24))
+    name = ufrag + ":abcd"
     body = attribute(0x0006, name.encode()) + attribute(0x0024, struct.pack("!I", 0x6E0001FF))
     body += attribute(0x0008, SEED.randbytes(20))
     head = struct.pack("!HHI", 1, len(body) + 8, 0x2112A442) + SEED.randbytes(12)
@@ -48,6 +50,20 @@ def flood(server, seconds):
                 pass
         time.sleep(0.005)
     return sent
+
+
+def knock(server, count, ufrag):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(1)
+    for _ in range(count):
+        s.sendto(stun_request(ufrag), server)
+    answers = 0
+    try:
+        while s.recv(2048):
+            answers += 1
+    except TimeoutError:
+        say("answered", packets=answers)
+    return count
 
 
 def junk(server, count):
@@ -98,6 +114,8 @@ def main():
     mode, server = sys.argv[1], (sys.argv[2], int(sys.argv[3]))
     if mode == "stun":
         return flood(server, float(sys.argv[4]))
+    if mode == "knock":
+        return knock(server, int(sys.argv[4]), sys.argv[5])
     if mode == "junk":
         return junk(server, int(sys.argv[4]))
     client, count = (sys.argv[4], int(sys.argv[5])), int(sys.argv[6])

@@ -18,6 +18,11 @@ def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
+def read_offer():
+    """The offer that a scenario writes to stdin, one line of JSON."""
+    return json.loads(sys.stdin.readline())["offer"]
+
+
 class ToneSource:
     """The sequence as 16-bit mono samples, block after block."""
 

@@ -1,4 +1,6 @@
-"""GStreamer's webrtcbin as a peer: gst_peer.py publish|play|agent URL. `hangup` on stdin ends the session."""
+"""GStreamer's webrtcbin as a peer: gst_peer.py publish|play|agent URL, or as a server: gst_peer.py serve, with an
+offer on stdin. `hangup` on stdin ends the session."""
+import re
 import sys
 import threading
 
@@ -10,27 +12,30 @@ gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-from common import Resource, ToneEar, ToneSource, say  # noqa: E402
+from common import Resource, ToneEar, ToneSource, read_offer, say  # noqa: E402
 
 PCM = "audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved"
-OPUS = "application/x-rtp,media=audio,encoding-name=OPUS,payload=96,clock-rate=48000,encoding-params=(string)2"
+OPUS = "application/x-rtp,media=audio,encoding-name=OPUS,payload={pt},clock-rate=48000,encoding-params=(string)2"
 SEND = (f"appsrc name=source is-live=true format=time do-timestamp=true caps={PCM} ! queue ! opusenc ! "
-        f"rtpopuspay pt=96 ! {OPUS} ! peer.")
+        f"rtpopuspay pt={{pt}} ! {OPUS} ! peer.")
 
 
 class Peer:
     def __init__(self, role, url, loop):
         self.role, self.url, self.loop = role, url, loop
         self.ear, self.tones, self.samples = ToneEar(), ToneSource(), 0
+        self.offer = read_offer() if role == "serve" else None
+        # An answer sends under the number that the offer gives Opus.
+        pt = re.search(r"a=rtpmap:(\d+) opus/48000", self.offer).group(1) if self.offer else "96"
         self.pipeline = Gst.Pipeline.new()
         peer = "webrtcbin name=peer bundle-policy=max-bundle "
-        self.pipeline.add(Gst.parse_bin_from_description(peer + (SEND if role != "play" else ""), False))
+        self.pipeline.add(Gst.parse_bin_from_description(peer + (SEND.format(pt=pt) if role != "play" else ""), False))
         self.webrtc = self.pipeline.get_by_name("peer")
         self.webrtc.connect("notify::connection-state", self.on_state)
         self.webrtc.connect("pad-added", self.on_pad)
         if role == "play":
             self.webrtc.emit("add-transceiver", GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY,
-                             Gst.Caps.from_string(OPUS))
+                             Gst.Caps.from_string(OPUS.format(pt=pt)))
         elif role == "publish":
             self.webrtc.emit("get-transceiver", 0).set_property(
                 "direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY)
@@ -39,8 +44,15 @@ class Peer:
         bus.connect("message::error", lambda _, message: say("error", text=str(message.parse_error())))
 
     def start(self):
-        self.webrtc.connect("on-negotiation-needed", self.on_negotiation_needed)
+        if self.role == "serve":
+            self.candidates = []
+            self.webrtc.connect("on-ice-candidate", lambda _, line, text: self.candidates.append(text))
+            self.webrtc.connect("notify::ice-gathering-state", self.on_gathering)
+        else:
+            self.webrtc.connect("on-negotiation-needed", self.on_negotiation_needed)
         self.pipeline.set_state(Gst.State.PLAYING)
+        if self.role == "serve":
+            threading.Thread(target=self.serve, daemon=True).start()
         if self.role != "play":
             GLib.timeout_add(20, self.push)
 
@@ -75,6 +87,26 @@ class Peer:
         self.resource.hang_up()
         GLib.idle_add(self.loop.quit)
 
+    def serve(self):
+        _, offer = GstSdp.SDPMessage.new_from_text(self.offer)
+        self.webrtc.emit("set-remote-description", GstWebRTC.WebRTCSessionDescription.new(
+            GstWebRTC.WebRTCSDPType.OFFER, offer), Gst.Promise.new_with_change_func(self.on_offered))
+        sys.stdin.readline()
+        GLib.idle_add(self.loop.quit)
+
+    def on_offered(self, _):
+        self.webrtc.emit("create-answer", None, Gst.Promise.new_with_change_func(self.on_answer))
+
+    def on_answer(self, promise):
+        reply = promise.get_reply()  # owns the answer
+        answer = reply.get_value("answer")
+        self.answer = answer.sdp.as_text()
+        self.webrtc.emit("set-local-description", answer, Gst.Promise.new())
+
+    def on_gathering(self, *_):
+        if self.webrtc.get_property("ice-gathering-state") == GstWebRTC.WebRTCICEGatheringState.COMPLETE:
+            say("answer", sdp=self.answer + "".join(f"a={text}\r\n" for text in self.candidates))
+
     def on_state(self, *_):
         say("state", state=self.webrtc.get_property("connection-state").value_nick)
 
@@ -97,7 +129,7 @@ class Peer:
 
 Gst.init(None)
 main_loop = GLib.MainLoop()
-peer = Peer(sys.argv[1], sys.argv[2], main_loop)
+peer = Peer(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None, main_loop)
 peer.start()
 main_loop.run()
 peer.pipeline.set_state(Gst.State.NULL)

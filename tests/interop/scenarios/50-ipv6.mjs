@@ -8,7 +8,7 @@ scenario('a call over IPv6 between two hosts', async (t) => {
   const daemon = await t.daemon(['--http', `[${kNear.v6}]:8080`, '--listen', `[${kNear.v6}]:3478`,
     '--http-origin', pages.url, '--admin-token', `@${t.file('admin.token', `${admin}\n`)}`]);
   daemon.headers.Authorization = `Bearer ${admin}`;
-  const options = { far: true, secure: pages.url, url: pages.url };
+  const options = { host: t.world.far, secure: pages.url, url: pages.url };
   const [publisher, player] = [await t.chromium(options), await t.chromium(options)];
   await t.state(publisher, await publisher.call('publish', daemon.at('/whip/hall')), 'connected');
   const got = await player.call('play', daemon.at('/whep/hall'));
@@ -25,7 +25,7 @@ scenario('a call over IPv4 between two hosts, with the addresses the daemon foun
   const daemon = await t.daemon(['--http', `${kNear.v4}:8080`, '--http-origin', pages.url,
     '--admin-token', `@${t.file('admin.token', `${admin}\n`)}`]);
   daemon.headers.Authorization = `Bearer ${admin}`;
-  const tab = await t.chromium({ far: true, secure: pages.url, url: pages.url });
+  const tab = await t.chromium({ host: t.world.far, secure: pages.url, url: pages.url });
   const id = await tab.call('agent', daemon.at('/agent/echo'));
   await t.state(tab, id, 'connected');
   await t.hears(tab, id);

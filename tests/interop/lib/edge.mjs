@@ -1,0 +1,79 @@
+// A relay tier between hosts: `client` --1-- `relay` --2-- `media`, and with `home` a router between client and relay
+// that masquerades, client --3-- home --1-- relay. The relay forwards nothing by itself, and the media host
+// knows no way past it.
+import { chmodSync } from 'node:fs';
+import { Hosts } from './hosts.mjs';
+
+export const kHttp = { media: 8080, relay: 8090 };
+const kMediaUdp = 4000;
+export const kRelayUdp = 3478;
+
+const bracket = (address) => (address.includes(':') ? `[${address}]` : address);
+export const endpoint = (address, port) => `${bracket(address)}:${port}`;
+
+/** "ADDR:PORT TYPE" of each UDP candidate. */
+export const candidatesOf = (sdp) => [...sdp.matchAll(/^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ (\S+)/gim)]
+  .map(([, address, port, type]) => `${endpoint(address, port)} ${type}`);
+
+export class Edge {
+  /** `family`: of everything that a client sends and a relay forwards, v4 or v6. */
+  static async make(t, { home = false, family = 'v4', also = [] } = {}) {
+    const hosts = await Hosts.make(t, ['client', 'relay', 'media', ...(home ? ['home'] : []), ...also]);
+    const self = Object.assign(new Edge(), { t, hosts, family, ...hosts });
+    const { client, relay, media } = hosts;
+    hosts.link(relay, home ? hosts.home : client, 1);
+    hosts.link(relay, media, 2);
+    if (home) self.#masquerade(hosts.home);
+    else hosts.route(client, relay, 1);
+    t.pageServer ??= await t.pages();
+    await hosts.share(Number(new URL(t.pageServer.url).port));
+    await hosts.share(kHttp.media, media);
+    await hosts.share(kHttp.relay, relay);
+    self.routeKey = t.file('route.key', '5:the route key of this test alone, of fair length\n');
+    self.iceKey = t.file('ice.key', '5:the ICE key of this test alone, of fair length\n');
+    self.public = endpoint(relay.addresses[1][family], kRelayUdp);
+    self.inner = relay.addresses[2][family];
+    self.server = endpoint(media.addresses[2][family], kMediaUdp);
+    return self;
+  }
+
+  #masquerade(home) {
+    const { hosts } = this;
+    hosts.link(home, hosts.client, 3);
+    hosts.route(hosts.client, home, 3);
+    home.set('net/ipv4/ip_forward', 1);
+    home.set('net/ipv6/conf/all/forwarding', 1);
+    for (const words of ['add table inet nat', 'add chain inet nat post { type nat hook postrouting priority 100 ; }',
+      'add rule inet nat post oifname "net1" masquerade']) home.run('nft', words);
+  }
+
+  /** The router gets another public address; what it had translated to the old one is gone. */
+  moveHome(last) {
+    const { home } = this;
+    const old = home.addresses[1];
+    home.addresses[1] = { v4: `10.77.1.${last}`, v6: `fd77:1::${last}` };
+    home.ip(`address del ${old.v4}/24 dev net1`);
+    home.ip(`address del ${old.v6}/64 dev net1`);
+    home.ip(`address add ${home.addresses[1].v4}/24 dev net1`);
+    home.ip(`address add ${home.addresses[1].v6}/64 dev net1 nodad`);
+  }
+
+  /** A relay that knows node 7, and serves its ports as `args` say. */
+  startRelay(args = [], { servers = [`7=${this.server}`], ...options } = {}) {
+    return this.t.daemon(['--role', 'relay', '--http', `127.0.0.1:${kHttp.relay}`, '--route-key', `@${this.routeKey}`,
+      '--relay-address', this.inner, ...servers.flatMap((server) => ['--server', server]), ...args],
+    { host: this.relay, ...options });
+  }
+
+  /** Node 7. */
+  startMedia(args = [], { listen = this.server, ...options } = {}) {
+    return this.t.daemon(['--role', 'media', '--node', '7', '--http', `127.0.0.1:${kHttp.media}`, '--listen', listen,
+      '--public-address', this.public, '--route-key', `@${this.routeKey}`, '--ice-key', `@${this.iceKey}`, ...args],
+    { host: this.media, ...options });
+  }
+
+  /** For daemons that are not root's. */
+  letEverybodyRead() { chmodSync(this.routeKey, 0o644); }
+
+  chromium(options) { return this.t.chromium({ host: this.client, ...options }); }
+}

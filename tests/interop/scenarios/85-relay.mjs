@@ -1,0 +1,61 @@
+// Through the relay tier: clients that reach nothing but the relay, and media servers that reach nothing but it.
+import { candidatesOf, Edge, endpoint } from '../lib/edge.mjs';
+import { scenario } from '../lib/scenario.mjs';
+
+/** Publishes with one browser and plays with another, through the relay. */
+async function publishAndPlay(t, edge, media) {
+  const [publisher, player] = [await edge.chromium(), await edge.chromium()];
+  const sent = await publisher.call('publish', media.at('/whip/hall'));
+  await t.state(publisher, sent, 'connected');
+  t.equal(candidatesOf(await publisher.call('answer', sent)), [`${edge.public} host`], 'candidates of the answer');
+  const got = await player.call('play', media.at('/whep/hall'));
+  await t.state(player, got, 'connected');
+  await t.hears(player, got);
+  return { publisher, player, sent, got };
+}
+
+/** What the relay's figures say of `flows` calls that go on. */
+async function carries(t, relay, flows) {
+  const { servers } = await relay.json('/v1/servers');
+  const total = await relay.json('/v1/relay');
+  const [server] = servers;
+  t.equal([server.id, server.flows, server.unconfirmed], ['7', flows, 0], 'flows of the server');
+  t.equal([total.role, total.flows, total.unconfirmed], ['relay', flows, 0], 'flows in all');
+  for (const way of ['up', 'down']) {
+    t.check(server[way].packets > 50 && server[way].bytes > server[way].packets * 20,
+      `packets go ${way}: ${JSON.stringify(server)}`);
+  }
+  return server;
+}
+
+// Each family with each way to receive and each way to have ports.
+for (const [family, io, ports] of [['v4', 'uring', 'steered'], ['v4', 'mmsg', 'sockets'],
+  ['v6', 'uring', 'sockets'], ['v6', 'mmsg', 'steered']]) {
+  scenario(`publish and play over IP${family}, --io ${io}, ports ${ports}`, async (t) => {
+    const edge = await Edge.make(t, { family });
+    const media = await edge.startMedia(['--io', io]);
+    const relay = await edge.startRelay(['--io', io, '--relay-port-mode', ports]);
+    await publishAndPlay(t, edge, media);
+    await carries(t, relay, 2);
+    const remotes = (await media.sessions()).map(({ remote }) => remote);
+    t.check(remotes.every((remote) => remote.startsWith(endpoint(edge.inner, ''))),
+      `the media server sees nobody but the relay: ${remotes}`);
+  });
+}
+
+const kStacks = {
+  Firefox: (t, host, url) => t.firefox({ host }).then(async (tab) => ({ tab, id: await tab.call('agent', url) })),
+  aiortc: async (t, host, url) => ({ tab: t.python('aiortc_peer', ['agent', url], { host }), id: 0 }),
+  GStreamer: async (t, host, url) => ({ tab: t.python('gst_peer', ['agent', url], { host }), id: 0 }),
+};
+for (const [name, make] of Object.entries(kStacks)) {
+  scenario(`${name} hears itself from an agent behind the relay`, async (t) => {
+    const edge = await Edge.make(t);
+    const media = await edge.startMedia();
+    const relay = await edge.startRelay();
+    const { tab, id } = await make(t, edge.client, media.at('/agent/echo'));
+    await t.state(tab, id, 'connected');
+    await t.hears(tab, id);
+    await carries(t, relay, 1);
+  });
+}

@@ -1,0 +1,71 @@
+// What happens to calls through a relay while it, its servers and its clients come, go and move.
+import { Edge, endpoint } from '../lib/edge.mjs';
+import { scenario } from '../lib/scenario.mjs';
+
+/** A call to the echo agent through the relay. */
+async function talking(t, edge, media) {
+  const tab = await edge.chromium();
+  const id = await tab.call('agent', media.at('/agent/echo'));
+  await t.state(tab, id, 'connected');
+  await t.hears(tab, id);
+  return { tab, id };
+}
+
+/** The call goes on through what `action` does; says how long it was silent. */
+async function survives(t, { tab, id }, what, action) {
+  await tab.call('watch', id);
+  await action();
+  await t.stillHears(tab, id, undefined, 40);
+  t.say(`${what}: ${await tab.call('gap', id)} ms without sound`);
+  t.equal((await tab.call('state', id)).state, 'connected', 'the call');
+}
+
+for (const family of ['v4', 'v6']) {
+  scenario(`a router that changes its public IP${family} address costs the call a moment`, async (t) => {
+    const edge = await Edge.make(t, { home: true, family });
+    const media = await edge.startMedia();
+    const relay = await edge.startRelay();
+    const call = await talking(t, edge, media);
+    const [before] = await media.sessions();
+    await survives(t, call, 'new address', () => edge.moveHome(9));
+    const [after] = await media.sessions();
+    t.equal(after.id, before.id, 'the session');
+    t.check(after.remote !== before.remote && after.moves > before.moves,
+      `the media server followed: ${before.remote}, then ${after.remote}`);
+    t.equal((await relay.json('/v1/relay')).flows_created, 2, 'flows made');
+  }, { seconds: 90 });
+}
+
+for (const ports of ['sockets', 'steered']) {
+  scenario(`a relay that is killed and started again goes on with the calls, ports ${ports}`, async (t) => {
+    const edge = await Edge.make(t);
+    const media = await edge.startMedia();
+    let relay = await edge.startRelay(['--relay-port-mode', ports]);
+    const call = await talking(t, edge, media);
+    await survives(t, call, 'relay restarted', async () => {
+      await relay.end();
+      relay = await edge.startRelay(['--relay-port-mode', ports]);
+    });
+    const { flows, unconfirmed } = await relay.json('/v1/relay');
+    t.equal([flows, unconfirmed], [1, 0], 'flows');
+    t.check((await relay.json('/v1/relay')).down.packets > 50, 'packets go down');
+  }, { seconds: 90 });
+}
+
+scenario('a media server that comes back at another address takes new calls', async (t) => {
+  const edge = await Edge.make(t);
+  const first = await edge.startMedia();
+  const relay = await edge.startRelay();
+  const { tab } = await talking(t, edge, first);
+  await tab.browser.close();
+  await first.end();
+  const elsewhere = '10.77.2.77';
+  edge.media.ip(`address add ${elsewhere}/24 dev net2`);
+  const address = endpoint(elsewhere, 4001);
+  const second = await edge.startMedia([], { listen: address });
+  const put = await relay.fetch('/v1/servers/7', { method: 'PUT', body: JSON.stringify({ address }) });
+  t.equal(put.status, 200, 'PUT /v1/servers/7');
+  const { servers } = await relay.json('/v1/servers');
+  t.equal(servers.map((server) => [server.id, server.address]), [['7', address]], 'servers');
+  await talking(t, edge, second);
+}, { seconds: 90 });
