@@ -39,10 +39,11 @@ void Shard::run_once() {
   core_.now = backend_->receive(rx_, wait_until(), core_.drops);
   sleep_.store(Sleep::none, std::memory_order_relaxed);
   ++core_.loops;
+  // Packets may have waited since before the first turn; what they are to be done with comes first.
+  take_commands();
   process(rx_, false);
   take_peers();
   take_home();
-  take_commands();
   take_handshakes(core_);
   fire_timers();
   core_.flush_protect();
