@@ -1,4 +1,4 @@
-// The last two minutes of every session, a sample a second.
+// The last two minutes of every session, or of whatever else has an id and series, a sample a second.
 export const kSeconds = 120;
 export const kGoneAfter = 20;
 
@@ -18,26 +18,28 @@ export const kSeries = [
 ];
 
 export class History {
-  constructor() {
-    this.sessions = new Map();
+  constructor(series = kSeries) {
+    this.series = series;
+    this.entries = new Map();
     this.colours = 0;
   }
 
   /** Takes one round of figures. */
-  add(time, sessions) {
-    for (const session of sessions) {
-      let entry = this.sessions.get(session.id);
+  add(time, rows) {
+    for (const row of rows) {
+      let entry = this.entries.get(row.id);
       if (!entry) {
-        entry = { id: session.id, colour: this.colours++ % 8, label: '', samples: [] };
-        this.sessions.set(session.id, entry);
+        entry = { id: row.id, colour: this.colours++ % 8, samples: [] };
+        this.entries.set(row.id, entry);
       }
-      entry.label = `${session.id} ${session.role} ${session.name}`;
-      entry.samples.push({ time, ...Object.fromEntries(kSeries.map(({ key, of }) => [key, of(session)])) });
+      entry.samples.push({ time, ...Object.fromEntries(this.series.map(({ key, of }) => [key, of(row)])) });
       while (entry.samples[0].time < time - kSeconds) entry.samples.shift();
     }
-    const live = new Set(sessions.map(({ id }) => id));
-    for (const [id, { samples }] of this.sessions) {
-      if (!live.has(id) && samples.at(-1).time < time - kGoneAfter) this.sessions.delete(id);
+    const live = new Set(rows.map(({ id }) => id));
+    for (const [id, { samples }] of this.entries) {
+      if (!live.has(id) && samples.at(-1).time < time - kGoneAfter) this.entries.delete(id);
     }
   }
+
+  get list() { return [...this.entries.values()]; }
 }

@@ -28,16 +28,16 @@ const plots = kSeries.map((series) => new Plot(series, colours));
 byId('plots').append(...plots.map(({ element }) => element));
 const sessions = new Table(byId('sessions'), sessionColumns(history, colours, hangUp), { onSelect: select });
 const shards = new Table(byId('shards'), shardColumns());
-const relay = new RelayPanel();
+const relay = new RelayPanel(colours);
 const detail = new Detail(byId('detail'), { onClose: () => select(selected), onHangUp: hangUp });
 byId('filter').addEventListener('input', () => show());
 
-const kTotals = [['Sessions', 'sessions'], ['Packets in', 'in'], ['Packets out', 'out'], ['Bits in', 'bitsIn'],
-  ['Bits out', 'bitsOut'],
-  ['Drops', 'drops'], ['Handshakes', 'handshakes']];
-const totals = Object.fromEntries(kTotals.map(([title, key]) => {
+const kTotals = [['Sessions', 'sessions', 'of-calls'], ['Flows', 'flows', 'of-relay'], ['Packets in', 'in'],
+  ['Packets out', 'out'], ['Bits in', 'bitsIn'], ['Bits out', 'bitsOut'],
+  ['Drops', 'drops'], ['Handshakes', 'handshakes', 'of-calls']];
+const totals = Object.fromEntries(kTotals.map(([title, key, tier]) => {
   const value = h('b', {}, '–');
-  byId('totals').append(h('div', {}, h('span', { class: 'muted' }, title), value));
+  byId('totals').append(h('div', { class: tier }, h('span', { class: 'muted' }, title), value));
   return [key, value];
 }));
 
@@ -56,6 +56,8 @@ function showTotals(rows) {
   const { sessions: counted, handshakes } = figures.engine;
   setText(totals.sessions, format.count(figures.total));
   totals.sessions.title = `${counted.created} since the start`;
+  setText(totals.flows, format.count(figures.relay.flows));
+  totals.flows.title = `${figures.relay.flows_created} since the start`;
   setText(totals.in, `${format.count(sum('rx'))} /s`);
   setText(totals.out, `${format.count(sum('tx'))} /s`);
   setText(totals.bitsIn, format.bits(sum('rxBits')));
@@ -67,12 +69,13 @@ function showTotals(rows) {
 function show() {
   if (!figures) return;
   const { engine, time } = figures;
+  document.body.dataset.tier = relay.tier(figures);
   setText(byId('engine'), `${engine.version} · ${engine.io} · ${engine.srtp} · `
     + `${engine.shards} ${engine.shards === 1 ? 'shard' : 'shards'} · udp ${engine.udp.join(' ')}`);
   const rows = figures.shards.map((shard) => ({ ...shard, id: shard.shard, per: perSecond(shard) }));
   shards.show(rows);
   showTotals(rows);
-  relay.show(figures, before);
+  relay.show();
   const wanted = byId('filter').value.trim().toLowerCase();
   const listed = figures.sessions.filter((s) =>
     [s.id, s.role, s.name, s.state, s.remote].join(' ').toLowerCase().includes(wanted));
@@ -84,8 +87,7 @@ function show() {
   if (!chosen) selected = null;
   if (chosen) detail.show(chosen, engine.drop_reasons ?? {});
   else detail.hide();
-  const entries = [...history.sessions.values()];
-  for (const plot of plots) plot.show(entries, time, selected);
+  for (const plot of plots) plot.show(history.list, time, selected);
 }
 
 function link(state, text) {
@@ -97,6 +99,7 @@ api.addEventListener('figures', ({ detail: fresh }) => {
   before = figures;
   figures = fresh;
   history.add(fresh.time, fresh.sessions);
+  relay.add(figures, before);
   link(fresh.engine.draining ? 'warn' : 'good', fresh.engine.draining ? 'draining' : 'live');
   showRooms(fresh.rooms);
   show();

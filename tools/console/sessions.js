@@ -23,13 +23,16 @@ function graded(key, title, text, value, warn, bad, tip) {
     } };
 }
 
+/** The colour that a row's line has in the plots. */
+export const markColumn = (history, colours) => ({ key: 'mark', title: 'Colour', hidden: true, class: 'mark',
+  make: (cell) => cell.append(h('i', { class: 'swatch' })),
+  update(cell, { id }) {
+    cell.firstChild.style.background = colours.lines[history.entries.get(id)?.colour ?? 0];
+  } });
+
 export function sessionColumns(history, colours, hangUp) {
   return [
-    { key: 'mark', title: 'Colour', hidden: true, class: 'mark',
-      make: (cell) => cell.append(h('i', { class: 'swatch' })),
-      update(cell, { id }) {
-        cell.firstChild.style.background = colours.lines[history.sessions.get(id)?.colour ?? 0];
-      } },
+    markColumn(history, colours),
     { key: 'id', title: 'Id', class: 'number', sort: ({ id }) => Number(id), text: ({ id }) => id },
     { key: 'role', title: 'Role', sort: ({ role }) => role, text: ({ role }) => role },
     { key: 'name', title: 'Room', class: 'strong', sort: ({ name }) => name, text: ({ name }) => name },
@@ -49,7 +52,7 @@ export function sessionColumns(history, colours, hangUp) {
     { key: 'spark', title: 'Bitrate', tip: 'The last two minutes', class: 'spark narrow-out',
       make: (cell) => cell.append(h('canvas', { role: 'img', 'aria-label': 'bitrate' })),
       update(cell, { id }) {
-        const entry = history.sessions.get(id);
+        const entry = history.entries.get(id);
         if (entry) {
           sparkline(cell.firstChild, entry.samples, 'bitrate', colours.lines[entry.colour], entry.samples.at(-1).time);
         }

@@ -106,6 +106,7 @@ TopServer server(const json::object& o) {
 TopRelay relay(const json::object& o) {
   TopRelay r;
   r.on = flag(o, "relay");
+  r.alone = text(o, "role") == "relay";
   r.max_flows = count(o, "max_flows");
   r.created = count(o, "flows_created");
   r.expired = count(o, "flows_expired");

@@ -60,6 +60,7 @@ class Screen {
     out_ += '\n';
     ++lines_;
   }
+  size_t lines() const { return lines_; }
   std::string take() { return std::move(out_); }
 
  private:
@@ -127,11 +128,13 @@ void server_row(Screen& screen, const TopView& view, std::string_view name, std:
 void relay(Screen& screen, const TopFrame& frame, const TopView& view) {
   const TopRelay& r = frame.relay;
   // Both roles are the default; who forwards nothing is not bothered with it.
-  if (!r.on || (r.servers.empty() && r.created == 0)) return;
+  if (!r.on || (!r.alone && r.servers.empty() && r.created == 0)) return;
   // Sessions want some lines too: a small terminal shows the busiest servers, a tiny one none.
   constexpr size_t kAround = 4, kForSessions = 6;
-  const size_t shown = view.height == 0 ? r.servers.size() : std::min(r.servers.size(), view.height / 4);
-  if (screen.full(shown + kAround + kForSessions)) return;
+  const size_t room =
+      r.alone ? view.height - std::min(view.height, screen.lines() + kAround) : view.height / 4;
+  const size_t shown = view.height == 0 ? r.servers.size() : std::min(r.servers.size(), room);
+  if (!r.alone && screen.full(shown + kAround + kForSessions)) return;
   screen.line("");
   screen.line(fmt::format(fmt::runtime(kServerRow), "SERVER", "ADDRESS", "LEG", "FLOWS", "UNCONF", "ROUTES",
                           "UP/S", "DOWN/S", "UP b/s", "DOWN b/s"),
@@ -166,6 +169,34 @@ void row(Screen& screen, const TopSession& s) {
       style);
 }
 
+/// What this process is, in one line.
+std::string heading(const TopFrame& frame, const TopView& view) {
+  const std::string what = frame.relay.alone
+                               ? fmt::format("relay   flows {}   io {}", frame.relay.flows, frame.io)
+                               : fmt::format("sessions {}   io {}   srtp {}   sorted by {}", frame.total,
+                                             frame.io, frame.srtp, view.sort);
+  return fmt::format("sluice {}   {}{}", frame.version, what, frame.draining ? "   DRAINING" : "");
+}
+
+void sessions(Screen& screen, const TopFrame& frame, const TopView& view) {
+  screen.line("");
+  screen.line(
+      fmt::format("{:>12} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
+                  "SESSION", "ROLE", "NAME", "STATE", "REMOTE", "AGE", "RTT ms", "JIT ms", "LOSS %", "IN b/s",
+                  "OUT b/s", "LEVEL", "DROPS", "SHARD"),
+      kBold);
+  auto order = frame.sessions;
+  sort_sessions(order, view.sort);
+  size_t shown = 0;
+  for (const auto& s : order) {
+    if (screen.full(1) && order.size() > shown + 1) break;
+    row(screen, s);
+    ++shown;
+  }
+  if (frame.total > shown) screen.line(fmt::format("... and {} more", frame.total - shown));
+  if (frame.total == 0) screen.line("No sessions. Open the console, or POST an offer to /agent/echo.");
+}
+
 }  // namespace
 
 bool valid_sort(std::string_view key) { return std::ranges::find(kSortKeys, key) != std::end(kSortKeys); }
@@ -191,28 +222,12 @@ void sort_sessions(std::vector<TopSession>& sessions, std::string_view key) {
 
 std::string render_top(const TopFrame& frame, const TopView& view) {
   Screen screen(view);
-  screen.line(fmt::format("sluice {}   sessions {}   io {}   srtp {}   sorted by {}{}", frame.version,
-                          frame.total, frame.io, frame.srtp, view.sort, frame.draining ? "   DRAINING" : ""),
-              frame.draining ? kYellow : kBold);
+  screen.line(heading(frame, view), frame.draining ? kYellow : kBold);
   screen.line("");
   shards(screen, frame, view);
   relay(screen, frame, view);
-  screen.line("");
-  screen.line(
-      fmt::format("{:>12} {:<7} {:<16} {:<9} {:<23} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>7} {:>5}",
-                  "SESSION", "ROLE", "NAME", "STATE", "REMOTE", "AGE", "RTT ms", "JIT ms", "LOSS %", "IN b/s",
-                  "OUT b/s", "LEVEL", "DROPS", "SHARD"),
-      kBold);
-  auto sessions = frame.sessions;
-  sort_sessions(sessions, view.sort);
-  size_t shown = 0;
-  for (const auto& s : sessions) {
-    if (screen.full(1) && sessions.size() > shown + 1) break;
-    row(screen, s);
-    ++shown;
-  }
-  if (frame.total > shown) screen.line(fmt::format("... and {} more", frame.total - shown));
-  if (frame.total == 0) screen.line("No sessions. Open the console, or POST an offer to /agent/echo.");
+  // A relay alone has none, and nobody to tell how to make one.
+  if (!frame.relay.alone) sessions(screen, frame, view);
   return screen.take();
 }
 

@@ -38,6 +38,7 @@ struct TopServer {
 
 struct TopRelay {
   bool on = false;
+  bool alone = false;  ///< no calls end in this process
   uint64_t flows = 0, max_flows = 0, unconfirmed = 0, created = 0, expired = 0, routes = 0, max_routes = 0,
            ports = 0;
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;

@@ -1,4 +1,5 @@
 // The web console, used as a person would.
+import { Edge } from '../lib/edge.mjs';
 import { scenario } from '../lib/scenario.mjs';
 
 /** The console in a browser of its own, with the tone sequence as its microphone. */
@@ -70,4 +71,31 @@ scenario('the console breaks none of its own rules, on a phone as well', async (
   t.check(wide <= 0, `the page is ${wide} pixels wider than the phone`);
   const complaints = tab.log.filter((line) => /^(error|uncaught|warning)/.test(line));
   t.equal(complaints, [], 'what the browser complains about');
+});
+
+scenario('a relay shows its servers and what goes through, in the console and in sluice top', async (t) => {
+  const edge = await Edge.make(t);
+  const media = await edge.startMedia();
+  const relay = await edge.startRelay(['--server', '8=[fd77:2::88]:3478']);
+  const tab = await edge.chromium();
+  const id = await tab.call('agent', media.at('/agent/echo'));
+  await t.state(tab, id, 'connected');
+  await t.hears(tab, id);
+  const page = await consoleOf(t, relay);
+  await t.until('the relay is shown', () => page.locator('#relay').isVisible());
+  t.check(!await page.locator('#talk').isVisible(), 'nobody is invited to talk to a relay');
+  const cells = async () => (await page.locator('#servers tbody tr').allInnerTexts())
+    .map((text) => text.split('\t').slice(1)); // behind the colour
+  const row = await t.until('packets go up and down', async () => {
+    const first = (await cells()).find(([name]) => name === '7');
+    return Number(first[6]) > 20 && Number(first[7]) > 20 && first;
+  });
+  t.equal(row.slice(0, 6), ['7', edge.server, 'ports', '1', '0', '0'], 'the row of node 7');
+  const totals = await page.locator('#relay-totals').innerText();
+  t.check(/^1 of 65.5 k flows/.test(totals), `totals: ${totals}`);
+  await page.screenshot({ path: t.path('relay.png'), fullPage: true });
+  const top = t.spawn('top', t.program, ['top', '--http', relay.url, '--once']);
+  await top.exited;
+  t.check(top.lines.some((line) => new RegExp(`^\\s*7 ${edge.server}\\s+port\\s+1\\s+0\\s+0 `).test(line)),
+    `sluice top shows node 7: ${top.lines.join('\n')}`);
 });

@@ -121,6 +121,20 @@ TEST_CASE("who relays nothing sees nothing of it") {
   CHECK(render_top(f, {}).find("SERVER") == std::string::npos);
 }
 
+TEST_CASE("a relay alone shows its servers and speaks of no sessions") {
+  TopFrame f = relay_frame();
+  f.relay.alone = true;
+  f.sessions.clear();
+  f.total = 0;
+  const std::string text = render_top(f, {.width = 120, .height = 12});
+  CHECK(text.find("sluice 0.1.0   relay   flows 30   io mmsg") == 0);
+  CHECK(text.find("192.0.2.8:2") != std::string::npos);
+  CHECK(text.find("SESSION ") == std::string::npos);
+  CHECK(text.find("No sessions") == std::string::npos);
+  CHECK(parse_frame({kEngine, kSessions, kShards, "{\"role\":\"relay\",\"relay\":true}", kServers})
+            ->relay.alone);
+}
+
 TEST_CASE("sessions sort by what was asked for, worst first") {
   CHECK(order("age") == "123");
   CHECK(order("loss") == "312");
