@@ -76,3 +76,41 @@ scenario('plain packets through a forwarder, and not one packet lost', async (t)
   whole(t, result.up, 100 * 2 * 50, 'packets of clients');
   whole(t, result.down, result.down.sent, 'packets to clients');
 });
+
+/** Both of them as `--route-key` and `--ice-key` want them. */
+const fleetKeys = (t) => ['--route-key', `@${t.file('route.key', 'the route key of this test alone\n')}`,
+  '--ice-key', `@${t.file('ice.key', 'the ICE key of this test alone\n')}`];
+
+/** 200 clients through a relay to servers of the generator's own; `to`: the relay. */
+async function relayed(t, relay, keys, to, args) {
+  const { setup, result } = await load(t, 'relay', ['--to', to, ...keys, '--server', '7', '--sessions', '200',
+    '--rate', '10', '--seconds', '2', ...args]);
+  t.equal([setup.ready, setup.failed], [200, 0], 'sessions that came up');
+  for (const way of ['up', 'down']) whole(t, result[way], 200 * 2 * 10, `packets ${way}`);
+  const { flows, unconfirmed, up, down } = await relay.json('/v1/relay');
+  t.equal([flows, unconfirmed], [200, 0], 'flows');
+  t.check(up.packets >= 4000 && down.packets >= 4000, `the relay counted them: ${up.packets}, ${down.packets}`);
+  const { shards } = await relay.json('/v1/shards');
+  t.equal(shards.map((shard) => shard.late_allocations), shards.map(() => 0), 'allocations on shards');
+}
+
+scenario('200 clients through the relay by frames, and not one packet lost', async (t) => {
+  const pair = t.spawn('veth', t.program, ['load', 'veth', '--name', 'interop']);
+  await t.until('the pair is there', () => pair.lines.includes('ready veth=interop'));
+  t.after(async () => {
+    pair.signal('SIGTERM');
+    await pair.exited;
+  });
+  const keys = fleetKeys(t);
+  const relay = await t.daemon(['--role', 'relay', ...keys.slice(0, 2), '--listen', '198.18.0.1:3478',
+    '--relay-address', '198.18.0.2', '--server', '7=198.19.0.1:7000']);
+  await relayed(t, relay, keys, '198.18.0.1:3478', ['--via', 'interop']);
+});
+
+scenario('200 clients through the relay by plain sockets, and not one packet lost', async (t) => {
+  const keys = fleetKeys(t);
+  const relay = await t.daemon(['--role', 'relay', ...keys.slice(0, 2), '--listen', '127.0.0.1:3478', '--io', 'mmsg',
+    '--relay-address', '127.0.0.1', '--relay-port-mode', 'sockets', '--transmit', 'sockets',
+    '--server', '7=127.0.0.1:7000']);
+  await relayed(t, relay, keys, '127.0.0.1:3478', ['--serve', '127.0.0.1:7000']);
+});
