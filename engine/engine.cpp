@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/relay/keys.h"
 #include "engine/shard/shard.h"
 #include "engine/sluice.h"
 
@@ -33,6 +34,7 @@ Engine::Engine(EngineConfig config, dtls::Context context, crypto::Random random
       unix_offset_us_(unix_offset_us) {}
 
 Engine::~Engine() {
+  relay::wipe(config_.turn);
   for (relay::FleetKey& k : fleet_keys_) {
     crypto::cleanse(k.route);
     if (k.ice) crypto::cleanse(*k.ice);
@@ -75,19 +77,22 @@ ShardLimits Engine::limits() const {
   // Every path that a session may have here, and every address that it may be handed over from.
   l.flows = (ice::kMaxPaths + HandedOver::kMax) * config_.max_sessions;
   l.pool_slots = config_.pool_slots != 0 ? config_.pool_slots : derived_pool_slots(config_);
+  if (turn_ != nullptr) l.turn = turn_->limits();
+  if (config_.relay.on || turn_ != nullptr)
+    l.relay_ports_bytes = relay::LocalPorts::bytes_for(config_.relay.addresses.size(), config_.relay.ports);
   if (!config_.relay.on) return l;
   // The kernel's hash spreads clients unevenly, the less so the more there are.
   const uint64_t share =
       uint64_t{config_.relay.max_flows} * (config_.shards > 1 ? 5 : 4) / 4 / config_.shards;
   l.relay.flows = std::max(static_cast<uint32_t>(share), 1U);
   l.relay.servers = config_.relay.max_servers;
-  l.relay_ports_bytes = relay::LocalPorts::bytes_for(config_.relay.addresses.size(), config_.relay.ports);
   return l;
 }
 
 std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros now) {
   add_keys();
   make_relay(now);
+  if (auto made = make_turn(); !made) return made;
   LinkSizes sizes;
   sizes.notices = 4 * config_.max_sessions;
   sizes.peer = config_.peer_ring;
@@ -111,6 +116,7 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
     if (relay_ != nullptr)
       shards_.back()->core().start_relay(relay_->shared(),
                                          {.media = config_.media, .idle = config_.relay.idle});
+    if (turn_ != nullptr) shards_.back()->core().start_turn(*turn_);
     ports.push_back(
         {links_->to_handshake[s]->get(), links_->from_handshake[s]->get(), shards_.back()->waker()});
   }
@@ -132,14 +138,29 @@ void Engine::make_relay(Micros now) {
   static_cast<void>(now);
 }
 
+std::expected<void, Failure> Engine::make_turn() {
+  if (!config_.turn.on) return {};
+  auto made = TurnShared::make(config_.turn,
+                               {.shards = config_.shards,
+                                .relay_addresses = config_.relay.addresses,
+                                .relay_ports = config_.relay.ports,
+                                .here = config_.candidates},
+                               random_);
+  if (!made)
+    return std::unexpected(Failure{SLUICE_E_INVALID, "turn_user", made.error(),
+                                   "use text without colons and control characters"});
+  turn_ = std::move(*made);
+  return {};
+}
+
 /// Relaying to servers that take no trunk needs local ports; without them the rest works all the same.
 std::expected<void, Failure> Engine::grant_relay_ports() {
-  if (relay_ == nullptr || config_.relay.addresses.empty()) return {};
+  if ((relay_ == nullptr && turn_ == nullptr) || config_.relay.addresses.empty()) return {};
   for (const auto& shard : shards_) {
     const auto granted = shard->core().backend->grant_relay({config_.relay.addresses, config_.relay.ports});
     if (!granted) {
-      relay_text_ = fmt::format("relay ports: none, only trunks ({}; {})", granted.error().message,
-                                granted.error().fix);
+      relay_text_ = fmt::format("relay ports: none, neither TURN nor servers without a trunk ({}; {})",
+                                granted.error().message, granted.error().fix);
       return {};
     }
     relay_text_ = granted->text;

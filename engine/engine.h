@@ -138,6 +138,7 @@ class Engine {
   std::expected<void, Failure> build(const MakeBackend& backend, Micros now);
   void add_keys();
   void make_relay(Micros now);
+  std::expected<void, Failure> make_turn();
   std::expected<void, Failure> grant_relay_ports();
   ice::ShardKeys shard_keys() const;
   ShardLimits limits() const;
@@ -163,6 +164,7 @@ class Engine {
   Directory directory_;
   Registry registry_;
   Rooms rooms_;
+  std::unique_ptr<TurnShared> turn_;  ///< if this process serves TURN
   std::unique_ptr<ShardLinks> links_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<slow::HandshakeWorker> worker_;

@@ -49,7 +49,7 @@ Target target_of(const Core& c, const stun::View& view) {
 
 /// Index of the public endpoint; Limits::kLocals if there are too many.
 uint32_t local_index(State& r, const Packet& p) {
-  const uint32_t ifindex = p.remote.addr.is_link_local() ? p.ifindex : 0;
+  const uint32_t ifindex = p.remote.addr.is_link_local() || is_inside(p.ifindex) ? p.ifindex : 0;
   const auto is_it = [&](const LocalLine& l) { return l.local == p.local && l.ifindex == ifindex; };
   if (r.locals_hit < r.locals_n && is_it(r.locals[r.locals_hit])) return r.locals_hit;
   const auto known = r.locals.first(r.locals_n);

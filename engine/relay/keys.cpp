@@ -116,6 +116,15 @@ void wipe(FleetKey& key) {
   if (key.ice) crypto::cleanse(*key.ice);
 }
 
+void wipe(std::string& secret) {
+  crypto::cleanse({reinterpret_cast<uint8_t*>(secret.data()), secret.size()});
+}
+
+void wipe(TurnConfig& config) {
+  for (TurnUser& u : config.users) wipe(u.password);
+  for (std::string& s : config.secrets) wipe(s);
+}
+
 Minted mint(const FleetKey& key, ServerId server, uint64_t unix_s, uint32_t ttl_s, crypto::Random random) {
   crypto::AesBlock cipher(key.route);
   ice::UfragCodec codec;

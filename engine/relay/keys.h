@@ -57,6 +57,8 @@ std::expected<std::vector<FleetKey>, KeyError> fleet_keys(std::string_view route
 
 /// Overwrites what is secret in it.
 void wipe(FleetKey& key);
+void wipe(std::string& secret);
+void wipe(TurnConfig& config);
 
 /// Longest life of a minted ufrag, seconds.
 inline constexpr uint32_t kUfragTtlMax = 7 * 24 * 3600;
@@ -69,7 +71,7 @@ struct Minted {
 /// (1..kUfragTtlMax) seconds, at most ten minutes more. Makes a cipher context: not for shards.
 Minted mint(const FleetKey& key, ServerId server, uint64_t unix_s, uint32_t ttl_s, crypto::Random random);
 
-inline constexpr size_t kTurnUserBytesMax = 128;
+inline constexpr size_t kTurnUserBytesMax = 127;
 /// 1..kTurnUserBytesMax bytes of printable ASCII or UTF-8 without a colon.
 bool valid_turn_user(std::string_view name);
 

@@ -4,20 +4,26 @@
 #include <cassert>
 
 namespace sluice::engine::relay {
+namespace {
 
-std::optional<uint16_t> PortPool::claim() {
+constexpr uint32_t kRefusals = 32;
+
+}  // namespace
+
+std::optional<uint16_t> PortPool::claim(ShardId shard) {
   const uint32_t lo = range_.lo / io::kPortBlock, hi = range_.hi / io::kPortBlock;
   for (uint32_t b = lo; b <= hi; ++b) {
-    bool expected = false;
-    if (!taken_[b].load(std::memory_order_relaxed) &&
-        taken_[b].compare_exchange_strong(expected, true, std::memory_order_relaxed))
+    uint8_t nobody = 0;
+    if (owner_[b].load(std::memory_order_relaxed) == 0 &&
+        owner_[b].compare_exchange_strong(nobody, static_cast<uint8_t>(shard.v + 1),
+                                          std::memory_order_relaxed))
       return static_cast<uint16_t>(b * io::kPortBlock);
   }
   return {};
 }
 
 bool LocalPorts::borrow(io::Backend& io) {
-  const auto first = pool_->claim();
+  const auto first = pool_->claim(shard_);
   // A block that the backend refuses is lost: it would refuse it again.
   if (!first || !io.claim_block(*first)) return false;
   blocks_[blocks_n_++] = *first;
@@ -25,7 +31,7 @@ bool LocalPorts::borrow(io::Backend& io) {
 }
 
 bool LocalPorts::open_exclusive(io::Backend& io, uint8_t a, uint16_t port) {
-  if (!in_range(port) || users(a, port) != 0 || !io.open_port({addresses_[a], port})) return false;
+  if (!is_free(a, port) || !io.open_port({addresses_[a], port})) return false;
   users(a, port) = kExclusive;
   ++open_;
   return true;
@@ -33,7 +39,9 @@ bool LocalPorts::open_exclusive(io::Backend& io, uint8_t a, uint16_t port) {
 
 std::optional<uint16_t> LocalPorts::take(io::Backend& io, uint8_t a, bool even, bool next, uint32_t random) {
   const uint32_t step = even || next ? 2 : 1;
-  for (uint32_t tries = 0;; tries += step) {
+  // Where the backend has no socket left, every other port would be refused as well.
+  uint32_t refused = 0;
+  for (uint32_t tries = 0; refused < kRefusals; tries += step) {
     // At half load two tries find a port, and ports that are hard to guess want a choice.
     const bool borrows = ports_n() == 0 || (tries > 0 && tries % io::kPortBlock == 0);
     if (borrows && borrow(io))
@@ -41,10 +49,14 @@ std::optional<uint16_t> LocalPorts::take(io::Backend& io, uint8_t a, bool even, 
     else if (borrows && tries >= ports_n())
       return {};
     const auto port = static_cast<uint16_t>(port_at(random + tries) & ~(step - 1));
+    const auto above = static_cast<uint16_t>(port + 1);
+    if (!is_free(a, port) || (next && !is_free(a, above))) continue;
+    ++refused;
     if (!open_exclusive(io, a, port)) continue;
-    if (!next || open_exclusive(io, a, static_cast<uint16_t>(port + 1))) return port;
+    if (!next || open_exclusive(io, a, above)) return port;
     give_back(io, a, port);
   }
+  return {};
 }
 
 void LocalPorts::give_back(io::Backend& io, uint8_t a, uint16_t port) {

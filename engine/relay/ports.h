@@ -13,8 +13,8 @@
 
 namespace sluice::engine::relay {
 
-/// Which blocks of kPortBlock ports are taken. Any shard's thread; touched when a shard runs out, not per
-/// flow.
+/// Which shard has which block of kPortBlock ports. Any shard's thread; touched when a shard runs out, not
+/// per flow.
 class PortPool {
  public:
   static constexpr uint32_t kBlocks = 65536 / io::kPortBlock;
@@ -23,12 +23,18 @@ class PortPool {
   explicit PortPool(io::PortRange range) : range_(range) {}
   io::PortRange range() const { return range_; }
 
-  /// First port of a block that is the caller's from now on; nullopt when none is left.
-  std::optional<uint16_t> claim();
+  /// First port of a block that is the shard's from now on; nullopt when none is left.
+  std::optional<uint16_t> claim(ShardId shard);
+  /// Whose block the port is in; nullopt if nobody's.
+  std::optional<ShardId> owner(uint16_t port) const {
+    const uint8_t n = owner_[port / io::kPortBlock].load(std::memory_order_relaxed);
+    if (n == 0) return {};
+    return ShardId{static_cast<uint8_t>(n - 1)};
+  }
 
  private:
   io::PortRange range_;
-  std::array<std::atomic<bool>, kBlocks> taken_{};
+  std::array<std::atomic<uint8_t>, kBlocks> owner_{};  ///< 1 + shard; 0: nobody
 };
 
 /// One shard's ports. Owner thread only.
@@ -41,8 +47,9 @@ class LocalPorts {
 
   LocalPorts() = default;
   /// `users`: zeroed, of bytes_for(); `pool`, `addresses`: outlive this.
-  LocalPorts(std::span<uint16_t> users, std::span<const Address> addresses, PortPool& pool)
-      : users_(users), addresses_(addresses), pool_(&pool) {}
+  LocalPorts(std::span<uint16_t> users, std::span<const Address> addresses, PortPool& pool, ShardId shard)
+      : users_(users), addresses_(addresses), pool_(&pool), shard_(shard) {}
+  bool on() const { return pool_ != nullptr; }
 
   /// A port of address `a` that `free(port)` accepts, shared with other flows or not, opened if it was not.
   /// `cursor`: where the last search ended. nullopt: none to be had.
@@ -72,6 +79,8 @@ class LocalPorts {
 
   uint32_t open() const { return open_; }
   std::span<const Address> addresses() const { return addresses_; }
+  /// Whose relay endpoint this would be: contains(e).
+  std::optional<ShardId> shard_of(const Endpoint& e) const { return pool_->owner(e.port); }
   /// Index of an address; addresses().size() if it is none of ours.
   size_t index_of(const Address& a) const;
   bool contains(const Endpoint& e) const {
@@ -90,11 +99,13 @@ class LocalPorts {
     const io::PortRange r = pool_->range();
     return users_[a * (size_t{r.hi} - r.lo + 1) + (port - r.lo)];
   }
+  bool is_free(uint8_t a, uint16_t port) { return in_range(port) && users(a, port) == 0; }
   bool open_exclusive(io::Backend& io, uint8_t a, uint16_t port);
 
   std::span<uint16_t> users_;
   std::span<const Address> addresses_;
   PortPool* pool_ = nullptr;
+  ShardId shard_;
   std::array<uint16_t, PortPool::kBlocks> blocks_{};
   uint32_t blocks_n_ = 0;
   uint32_t open_ = 0;

@@ -39,8 +39,8 @@ std::expected<Cidr, TextError> parse_cidr(std::string_view text);
 std::expected<io::PortRange, TextError> parse_ports(std::string_view text);
 /// "NAME:PASSWORD"; the error repeats neither.
 std::expected<TurnUser, TextError> parse_turn_user(std::string_view text);
-/// RFC 8489 §14.9 asks for less than 128 characters; a short one keeps a 401 small.
-inline constexpr size_t kRealmBytesMax = 64;
+/// RFC 8489 §14.9 asks for less than 128 characters; a short one keeps a 401 small (net/turn/server.h).
+inline constexpr size_t kRealmBytesMax = 24;
 bool valid_realm(std::string_view text);
 
 }  // namespace sluice::engine::relay

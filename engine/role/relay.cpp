@@ -2,6 +2,8 @@
 
 #include "engine/role/relay.h"
 
+#include "engine/role/turn.h"
+
 namespace sluice::engine::relay {
 namespace {
 
@@ -53,6 +55,7 @@ void up_batch(Core& c, std::span<const RelayPacket> in) {
     RelayFlow& f = flow->relay;
     ServerLine& s = r.servers[f.server];
     if (is_stun(*packet)) {
+      if (c.turn.on() && answer_if_plain_binding(c, *packet)) continue;
       if (const Drop why = note_request(c, *packet, f); why != Drop::none) {
         c.drop(*packet, why);
         continue;

@@ -4,6 +4,7 @@
 
 #include "engine/role/relay.h"
 #include "engine/role/role.h"
+#include "engine/role/turn.h"
 #include "engine/shard/lifecycle.h"
 
 namespace sluice::engine {
@@ -79,6 +80,7 @@ void on_foreign_check(Core& c, const Packet& p, SessionKey key, const ice::Check
 }
 
 void on_request(Core& c, const Packet& p, uint32_t session, const stun::View& view) {
+  if (c.turn.on() && !view.username()) return answer_binding(c, p, view);
   if (session == Core::kNoSession && c.relay.on() && relay::first_packet(c, p, view)) return;
   if (session == Core::kNoSession || !c.agents[session].is_proven(path_of(p))) {
     // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
@@ -166,7 +168,9 @@ void stun_batch(Core& c, std::span<const Routed> in) {
 }
 
 void hand_over(Core& c, const Packet& p, SessionKey session, ShardId to, bool authenticated) {
-  if (authenticated && remember_elsewhere(c, {p.remote, p.local}, session, to)) {
+  const bool learnt = authenticated && remember_elsewhere(c, {p.remote, p.local}, session, to);
+  // Only what the kernel delivers can it deliver elsewhere.
+  if (learnt && !is_virtual(p.ifindex)) {
     Notice n;
     n.kind = Notice::Kind::steer;
     n.owner = to;

@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "engine/role/turn.h"
+
 namespace sluice::engine {
 namespace {
 
@@ -15,12 +17,12 @@ constexpr size_t array_bytes(size_t n) {
 size_t relay_bytes(const ShardLimits& l) {
   if (l.relay.flows == 0) return 0;
   return array_bytes<relay::ServerLine>(l.relay.servers) +
-         array_bytes<relay::LocalLine>(relay::Limits::kLocals) + padded(l.relay_ports_bytes) +
+         array_bytes<relay::LocalLine>(relay::Limits::kLocals) +
          array_bytes<ice::Admission::Line>(relay::Limits::kAdmissionLines);
 }
 
 /// With a relay two per flow: one for each direction.
-uint32_t flow_entries(const ShardLimits& l) { return l.flows + 2 * l.relay.flows; }
+uint32_t flow_entries(const ShardLimits& l) { return l.flows + 2 * l.relay.flows + l.turn.flows(); }
 
 constexpr size_t kHistoryPerRoom = kAudioHistory + kVideoHistory;
 /// What nobody waits for, such as drops, shows up in a session's report at the latest then.
@@ -31,8 +33,9 @@ constexpr Micros kReportSoon = seconds(1);
 size_t Core::bytes_for(const ShardLimits& l) {
   const size_t n = l.sessions;
   return padded(PacketPool::bytes_for(l.pool_slots)) + padded(FlowTable::bytes_for(flow_entries(l))) +
-         relay_bytes(l) + array_bytes<ice::Admission::Line>(ShardLimits::kAdmissionLines) +
-         array_bytes<TimerWheel::Node>(n + 1) +
+         relay_bytes(l) + padded(l.relay_ports_bytes) + padded(l.turn.bytes()) +
+         array_bytes<ice::Admission::Line>(ShardLimits::kAdmissionLines) +
+         array_bytes<TimerWheel::Node>(n + kTimers) +
          array_bytes<MemberLists::Chunk>(MemberLists::chunks_for(l.sessions, l.rooms)) +
          array_bytes<SessionHot>(n) + array_bytes<srtp::Inbound>(n) + array_bytes<srtp::Outbound>(n) +
          padded(n * 2 * srtp::kMaxContextBytes) + array_bytes<ice::LiteAgent>(n) +
@@ -70,7 +73,7 @@ Core::Core(ShardId id_, uint32_t shards_, const ShardLimits& limits_, Directory&
   tx_tracks = arena.take_hot_zeroed<TxTrack>("sent tracks", n * kMediaKinds);
   admission = ice::Admission(
       arena.take_zeroed<ice::Admission::Line>("admission", ShardLimits::kAdmissionLines), random_seed(), {});
-  wheel = TimerWheel(arena.take_zeroed<TimerWheel::Node>("timers", n + 1), now);
+  wheel = TimerWheel(arena.take_zeroed<TimerWheel::Node>("timers", n + kTimers), now);
   members = MemberLists(
       arena.take_zeroed<MemberLists::Chunk>("room members", MemberLists::chunks_for(n, limits.rooms)));
   agents = arena.take_zeroed<ice::LiteAgent>("ICE agents", n);
@@ -102,12 +105,26 @@ void Core::start_relay(relay::Shared& shared, const RelayRole& role) {
   relay.seed = random_seed();
   relay.servers = arena.take_zeroed<relay::ServerLine>("servers", l.servers);
   relay.locals = arena.take_zeroed<relay::LocalLine>("public endpoints", relay::Limits::kLocals);
-  const size_t users = limits.relay_ports_bytes / sizeof(uint16_t);
-  relay.ports =
-      relay::LocalPorts(arena.take_zeroed<uint16_t>("relay ports", users), shared.addresses, shared.ports);
+  start_ports(shared.addresses, shared.ports);
   relay.admission = ice::Admission(
       arena.take_zeroed<ice::Admission::Line>("relay admission", relay::Limits::kAdmissionLines),
       random_seed(), {});
+}
+
+void Core::start_ports(std::span<const Address> addresses, relay::PortPool& pool_of_all) {
+  const size_t users = limits.relay_ports_bytes / sizeof(uint16_t);
+  relay.ports =
+      relay::LocalPorts(arena.take_zeroed<uint16_t>("relay ports", users), addresses, pool_of_all, id);
+}
+
+void Core::start_turn(TurnShared& shared) {
+  if (!relay.ports.on()) start_ports(shared.relay_addresses, shared.pool);
+  turn.shared = &shared;
+  turn.server.emplace(shared.config(id.v, random.view()), arena.take("TURN allocations", limits.turn.bytes()),
+                      now);
+  turn.server->set_credentials(shared.credentials());
+  turn.server->set_policy(shared.policy());
+  turn.server->set_unix_time(now, (now.us + unix_offset_us) / 1'000'000);
 }
 
 HashSeed Core::random_seed() {
@@ -158,8 +175,15 @@ void Core::flush_tx() {
 }
 
 void Core::transmit(const Packet& p) {
+  if (is_virtual(p.ifindex)) [[unlikely]]
+    return transmit_virtual(p);
   if (tx.full()) flush_tx();
   tx.push(p);
+}
+
+void Core::transmit_virtual(const Packet& p) {
+  if (is_inside(p.ifindex)) return transmit_inside(*this, p);
+  drop_unsent(p, Drop::tx_no_route);
 }
 
 void Core::transmit_to(const ice::PathAddress& to, SlotIndex slot, size_t len, uint32_t session) {

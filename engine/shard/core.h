@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "engine/relay/state.h"
+#include "engine/relay/turn.h"
 #include "engine/report.h"
 #include "engine/shard/arena.h"
 #include "engine/shard/directory.h"
+#include "engine/shard/interfaces.h"
 #include "engine/shard/links.h"
 #include "engine/shard/member_lists.h"
 #include "engine/shard/room_local.h"
@@ -38,6 +40,7 @@ struct ShardLimits {
   static constexpr uint32_t kAdmissionLines = 4096;
   relay::Limits relay{};
   size_t relay_ports_bytes = 0;  ///< relay::LocalPorts::bytes_for()
+  TurnLimits turn{};
 };
 
 /// Protected in batches: jobs wait here until the batch is full or the role is done.
@@ -71,8 +74,12 @@ class Core {
   static size_t bytes_for(const ShardLimits& limits);
   /// Before the first turn, if `limits` has room for a relay. `shared` outlives this.
   void start_relay(relay::Shared& shared, const RelayRole& role);
-  /// The wheel's node that is no session's.
+  /// The same of TURN, after start_relay() if both are.
+  void start_turn(TurnShared& shared);
+  /// The wheel's nodes that are no session's.
   uint32_t relay_timer() const { return limits.sessions; }
+  uint32_t turn_timer() const { return limits.sessions + 1; }
+  static constexpr uint32_t kTimers = 2;
 
   // Time
   NtpTime ntp_now() const { return NtpTime::from_unix_us(static_cast<uint64_t>(now.us + unix_offset_us)); }
@@ -92,7 +99,8 @@ class Core {
   /// What has changed about the session shows up in its report, if not at once.
   void report_soon(uint32_t session);
   void release(const Packet& p) { pool.drop(p.slot); }
-  /// A finished datagram; the slot is the batch's from here on.
+  /// A finished datagram; the slot is the batch's from here on, or, if its ifindex names no interface of the
+  /// host, of what stands behind that.
   void transmit(const Packet& p);
   void flush_tx();
   /// A datagram of `session` in a fresh slot to `to`, without consulting the agent's limits.
@@ -144,9 +152,11 @@ class Core {
     return {peer_slots[lender] + size_t{p.slot} * kSlotBytes + p.offset, p.len};
   }
 
+  void start_ports(std::span<const Address> addresses, relay::PortPool& pool_of_all);
   HashSeed random_seed();
   void charge(uint32_t session, Drop why);
   void protect_queued();
+  void transmit_virtual(const Packet& p);
   /// Part of the pool below which a lender does not wait for its slots; less than histories leave free.
   static constexpr uint32_t kLentReserve = 8;
 
@@ -195,6 +205,7 @@ class Core {
   std::span<SeqLocked<SessionReport>> reports;
 
   relay::State relay;
+  TurnState turn;
 
   // Batches and counters
   TxBatch tx;

@@ -50,9 +50,13 @@ struct BackFlow {
   uint32_t packets = 0;  ///< to the client; wraps
 };
 
+/// Key: turn_key() of the client.
 struct TurnFlow {
   FlowKind kind = FlowKind::turn;
+  bool elsewhere = false;  ///< the allocation is `owner`'s; packets are handed over
+  ShardId owner;
   uint32_t allocation = 0;
+  uint32_t seen = 0;  ///< of elsewhere: relay::Tick of the newest packet
 };
 
 union FlowValue {

@@ -53,10 +53,12 @@ struct Notice {
 /// Shard -> shard. A lent slot goes home by the return ring as soon as its bytes are copied.
 struct PeerMessage {
   enum class Kind : uint8_t {
-    datagram,   ///< packet: arrived here, belongs to a session over there (`session`)
-    room_rtp,   ///< packet: decrypted RTP of the room's publisher
-    room_sr,    ///< publisher's sender report: ntp, rtp, ssrc
-    key_frame,  ///< a player of the room asks its publisher for a key frame
+    datagram,  ///< packet: arrived here, belongs to a session or TURN client over there (`session`)
+    relayed,   ///< packet: for the relay endpoint over there that is its `local`, as if it had arrived there
+    turn_reply,  ///< packet: to a TURN client that arrives over there and whose allocation is here
+    room_rtp,    ///< packet: decrypted RTP of the room's publisher
+    room_sr,     ///< publisher's sender report: ntp, rtp, ssrc
+    key_frame,   ///< a player of the room asks its publisher for a key frame
   };
   Kind kind = Kind::datagram;
   MediaKind media = MediaKind::audio;

@@ -13,6 +13,9 @@ namespace sluice::engine {
 namespace {
 
 constexpr size_t kMessagesPerLoop = 64;
+
+/// RFC 8489 §5: of a STUN message's type, the class bits.
+bool is_request(Bytes stun) { return (load_be<uint16_t>(stun.data()) & 0x0110) == 0; }
 constexpr Micros kPublishInterval = millis(250);
 
 uint64_t thread_cpu_us() {
@@ -101,9 +104,12 @@ void Shard::process(RxBatch& batch, bool lent) {
   publish_soon();
   Sorted sorted;
   resolve(batch, lent, sorted);
-  // First, while the flows that they were found with are there.
+  turn_down_batch(core_, sorted.turn_down.view());
+  turn_up_batch(core_, sorted.turn_up.view());
+  // First of those that make and end flows, while the flows that they were found with are there.
   relay::up_batch(core_, sorted.up.view());
   relay::down_batch(core_, sorted.down.view());
+  turn_requests(core_, sorted.turn_requests.view());
   stun_batch(core_, sorted.stun.view());
   if (sorted.stun.n > 0) {
     look_again(sorted.dtls, lent);
@@ -112,6 +118,12 @@ void Shard::process(RxBatch& batch, bool lent) {
   dtls_batch(core_, sorted.dtls.view());
   media_batch(core_, sorted.media.view());
   batch.clear();
+  process_inside();
+}
+
+/// Once is enough: nothing that arrives so is a TURN client's.
+void Shard::process_inside() {
+  if (!core_.turn.inside.empty()) process(core_.turn.inside, false);
 }
 
 /// Whose the packet is; nothing if it was handed over.
@@ -140,28 +152,78 @@ void Shard::look_again(Sorted::List& list, bool lent) {
   list.n = kept;
 }
 
-void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
-  using wire::PacketClass;
-  std::array<uint64_t, kRxBurst> hash;
+Shard::TurnBits Shard::turn_bits(RxBatch& batch) const {
+  TurnBits bits;
   for (size_t i = 0; i < batch.size(); ++i) {
-    Packet& p = batch[i];
-    p.kind = static_cast<uint8_t>(wire::classify(core_.pool.payload(p)));
-    hash[i] = core_.flows.hash({p.remote, p.local});
+    if (core_.relay.ports.contains(batch[i].local)) {
+      core_.turn.server->prefetch_relay(batch[i].local);
+      bits.peers |= uint64_t{1} << i;
+    } else if (is_turns(core_, batch[i])) {
+      bits.clients |= uint64_t{1} << i;
+    }
+  }
+  return bits;
+}
+
+void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
+  std::array<uint64_t, kRxBurst> hash;
+  for (Packet& p : batch) p.kind = static_cast<uint8_t>(wire::classify(core_.pool.payload(p)));
+  const TurnBits turn = core_.turn.on() ? turn_bits(batch) : TurnBits{};
+  const auto is = [](uint64_t bits, size_t i) { return (bits >> i & 1) != 0; };
+  const auto key = [&](size_t i) {
+    const Packet& p = batch[i];
+    return is(turn.clients, i) ? turn_key({p.remote, p.local, p.ifindex}) : FlowKey{p.remote, p.local};
+  };
+  for (size_t i = 0; i < batch.size(); ++i) {
+    hash[i] = core_.flows.hash(key(i));
     core_.flows.prefetch(hash[i]);
   }
-  for (size_t i = 0; i < batch.size(); ++i) core_.flows.prefetch_entry(hash[i]);
   for (size_t i = 0; i < batch.size(); ++i) {
-    Packet& p = batch[i];
-    FlowValue* flow = core_.flows.find({p.remote, p.local}, hash[i]);
-    if (flow != nullptr && flow->is(FlowKind::relay)) {
-      out.up.add(p, flow);
-    } else if (flow != nullptr && flow->is(FlowKind::back)) {
-      out.down.add(p, flow);
-    } else if (flow == nullptr && core_.relay.ports.contains(p.local)) {
-      core_.drop(p, Drop::flow_unknown);
-    } else if (const auto owner = owner_of(p, flow, lent)) {
-      add_by_class(p, *owner, out);
-    }
+    if (is(turn.peers, i)) core_.turn.server->prefetch_owner(batch[i].local);
+    core_.flows.prefetch_entry(hash[i]);
+  }
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (is(turn.peers, i) && to_allocation(batch[i], out)) continue;
+    FlowValue* flow = core_.flows.find(key(i), hash[i]);
+    if (is(turn.clients, i))
+      resolve_turn(batch[i], flow, lent, out);
+    else
+      resolve_one(batch[i], flow, lent, out);
+  }
+}
+
+/// False if the endpoint is no allocation's: a relayed leg's, or nobody's.
+bool Shard::to_allocation(Packet& p, Sorted& out) {
+  const uint32_t allocation = core_.turn.server->owner_of(p.local);
+  if (allocation == turn::kNoAllocation) return false;
+  out.turn_down.add(p, allocation);
+  return true;
+}
+
+void Shard::resolve_turn(Packet& p, FlowValue* flow, bool lent, Sorted& out) {
+  using wire::PacketClass;
+  const bool stun = p.kind == static_cast<uint8_t>(PacketClass::stun);
+  // A request may follow, in this very batch, the one that makes or moves its flow.
+  if (stun && is_request(core_.pool.payload(p))) return out.turn_requests.add(p);
+  const bool known = flow != nullptr && flow->is(FlowKind::turn);
+  if (known && flow->turn.elsewhere && !lent) return turn_hand_over(core_, p, flow->turn);
+  if (known && !flow->turn.elsewhere) {
+    core_.turn.server->prefetch(flow->turn.allocation);
+    return out.turn_up.add(p, flow->turn.allocation);
+  }
+  const bool turns = stun || p.kind == static_cast<uint8_t>(PacketClass::turn_channel);
+  core_.drop(p, turns ? Drop::turn_no_allocation : Drop::unknown_class);
+}
+
+void Shard::resolve_one(Packet& p, FlowValue* flow, bool lent, Sorted& out) {
+  if (flow != nullptr && flow->is(FlowKind::relay)) {
+    out.up.add(p, flow);
+  } else if (flow != nullptr && flow->is(FlowKind::back)) {
+    out.down.add(p, flow);
+  } else if (flow == nullptr && core_.relay.ports.contains(p.local)) {
+    core_.drop(p, Drop::flow_unknown);
+  } else if (const auto owner = owner_of(p, flow, lent)) {
+    add_by_class(p, *owner, out);
   }
 }
 
@@ -187,6 +249,22 @@ void Shard::add_by_class(Packet& p, uint32_t session, Sorted& out) {
   }
 }
 
+/// `p`: the message's packet as this shard's own copy, or, where the pool was empty, without a slot.
+void Shard::take_from_peer(ShardId from, const PeerMessage& m, Packet& p) {
+  using Kind = PeerMessage::Kind;
+  if (p.slot == kNoSlot)
+    return m.kind == Kind::datagram ? core_.count(Drop::pool_empty) : core_.count_unsent(Drop::pool_empty);
+  if (m.kind == Kind::turn_reply) return turn_reply(core_, p, from);
+  if (m.kind == Kind::room_rtp) {
+    on_room_message(core_, m, &p);
+    return core_.release_later(p);
+  }
+  p.rx_time = core_.now;
+  // Whoever answers a TURN client sends the answer back the way that its request came.
+  p.aux = m.kind == Kind::datagram ? static_cast<uint16_t>(from.v + 1) : uint16_t{0};
+  peer_rx_.push(p);
+}
+
 void Shard::take_peers() {
   for (uint32_t other = 0; other < core_.shards; ++other) {
     if (other == core_.id.v) continue;
@@ -194,6 +272,7 @@ void Shard::take_peers() {
       if (m.kind == PeerMessage::Kind::key_frame || m.kind == PeerMessage::Kind::room_sr)
         return on_room_message(core_, m, nullptr);
       Packet p = m.packet;
+      p.slot = kNoSlot;
       // Copied and sent home at once: the lender's pool never waits for what is done with the packet here.
       const SlotIndex slot = core_.pool.take();
       if (slot != kNoSlot) {
@@ -204,15 +283,7 @@ void Shard::take_peers() {
       }
       core_.ports.home_to_peer[other]->try_push(m.packet.slot);
       core_.lenders_to_wake |= uint64_t{1} << other;
-      const bool datagram = m.kind == PeerMessage::Kind::datagram;
-      if (slot == kNoSlot)
-        return datagram ? core_.count(Drop::pool_empty) : core_.count_unsent(Drop::pool_empty);
-      if (!datagram) {
-        on_room_message(core_, m, &p);
-        return core_.release_later(p);
-      }
-      p.rx_time = core_.now;
-      peer_rx_.push(p);
+      take_from_peer(ShardId{static_cast<uint8_t>(other)}, m, p);
     });
     if (n > 0) publish_soon();
     process(peer_rx_, true);
@@ -252,11 +323,12 @@ void Shard::fire_timers() {
   const size_t n = core_.wheel.advance(core_.now, due);
   if (n > 0) publish_soon();
   for (size_t i = 0; i < n; ++i) {
-    if (due[i] != core_.relay_timer()) {
+    if (due[i] == core_.relay_timer())
+      core_.wheel.schedule(due[i], relay::sweep(core_));
+    else if (due[i] == core_.turn_timer())
+      core_.wheel.schedule(due[i], turn_expire(core_));
+    else
       on_timer(core_, due[i]);
-      continue;
-    }
-    core_.wheel.schedule(due[i], relay::sweep(core_));
   }
 }
 

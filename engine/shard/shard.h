@@ -7,6 +7,7 @@
 
 #include "engine/role/relay.h"
 #include "engine/role/role.h"
+#include "engine/role/turn.h"
 #include "engine/shard/core.h"
 
 namespace sluice::engine {
@@ -73,19 +74,38 @@ class Shard {
       void add(Packet& p, FlowValue* flow) { item[n++] = {&p, flow}; }
       std::span<const relay::RelayPacket> view() const { return {item.data(), n}; }
     };
+    struct TurnList {
+      size_t n = 0;
+      std::array<TurnPacket, kRxBurst> item;
+      void add(Packet& p, uint32_t allocation = turn::kNoAllocation) { item[n++] = {&p, allocation}; }
+      std::span<const TurnPacket> view() const { return {item.data(), n}; }
+    };
     List stun, dtls, media;
     RelayList up, down;
+    TurnList turn_requests, turn_up, turn_down;
   };
+  /// What is known of a batch's packets before their flows are: a bit per packet.
+  struct TurnBits {
+    uint64_t clients = 0;  ///< its flow is that of turn_key()
+    uint64_t peers = 0;    ///< to an endpoint that may be an allocation's
+  };
+  static_assert(kRxBurst <= 64);
   enum class Sleep : uint8_t { none, sound, short_of_slots };
   /// `lent`: by another shard, which has had its guess at whose the packets are.
   void process(RxBatch& batch, bool lent);
   void resolve(RxBatch& batch, bool lent, Sorted& out);
+  void resolve_one(Packet& p, FlowValue* flow, bool lent, Sorted& out);
+  void resolve_turn(Packet& p, FlowValue* flow, bool lent, Sorted& out);
+  bool to_allocation(Packet& p, Sorted& out);
+  TurnBits turn_bits(RxBatch& batch) const;
+  void process_inside();
   std::optional<uint32_t> owner_of(const Packet& p, const FlowValue* flow, bool lent);
   void look_again(Sorted::List& list, bool lent);
   void add_by_class(Packet& p, uint32_t session, Sorted& out);
   void publish_soon();
   void take_commands();
   void take_peers();
+  void take_from_peer(ShardId from, const PeerMessage& m, Packet& p);
   void take_home();
   void fire_timers();
   void ring_bells();

@@ -68,6 +68,7 @@ Micros MemoryBackend::receive(RxBatch& rx, Micros until, DropCounters& drops) {
     p.len = static_cast<uint16_t>(d.bytes.size());
     p.remote = d.remote;
     p.local = d.local;
+    p.ifindex = d.ifindex;
     p.rx_time = now;
     rx.push(p);
   }
@@ -89,17 +90,26 @@ void MemoryBackend::tidy() {
   received_ = 0;
 }
 
-Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind, const engine::relay::RelayConfig& relay)
+Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind, const engine::relay::RelayConfig& relay,
+               const engine::relay::TurnConfig& turn)
     : links_(n, sizes), keys_(make_keys()), cipher_(make_cipher(kind)) {
   engine::ShardLimits limits{.sessions = kSessions, .rooms = 4, .flows = 8 * kSessions, .pool_slots = 2048};
   if (relay.on) {
     limits.relay = {.flows = relay.max_flows, .servers = relay.max_servers};
-    limits.relay_ports_bytes = engine::relay::LocalPorts::bytes_for(relay.addresses.size(), relay.ports);
     relay_ =
         std::make_unique<engine::relay::Control>(relay, n, random_.view(), [this](const engine::Command& c) {
           for (uint32_t s = 0; s < shards_.size(); ++s) tell(s, c);
         });
   }
+  if (turn.on) {
+    turn_ = std::move(*engine::TurnShared::make(
+        turn,
+        {.shards = n, .relay_addresses = relay.addresses, .relay_ports = relay.ports, .here = {&kServer, 1}},
+        random_.view()));
+    limits.turn = turn_->limits();
+  }
+  if (relay.on || turn.on)
+    limits.relay_ports_bytes = engine::relay::LocalPorts::bytes_for(relay.addresses.size(), relay.ports);
   for (uint32_t i = 0; i < n; ++i) {
     shards_.push_back(std::make_unique<engine::Shard>(ShardId{static_cast<uint8_t>(i)}, n, limits, directory_,
                                                       links_.ports_of(i), make_keys(), make_cipher(kind),
@@ -108,6 +118,7 @@ Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind, const engin
     backends_.push_back(backend.get());
     shards_[i]->set_backend(std::move(backend));
     if (relay.on) shards_[i]->core().start_relay(relay_->shared(), {.media = true, .idle = relay.idle});
+    if (turn.on) shards_[i]->core().start_turn(*turn_);
   }
   for (const auto& s : shards_)
     for (const auto& other : shards_) s->core().peer_slots.push_back(other->pool().slot_bytes(0));

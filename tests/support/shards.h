@@ -23,6 +23,7 @@ struct Datagram {
   Endpoint remote;
   std::vector<uint8_t> bytes;
   Endpoint local = kServer;
+  uint32_t ifindex = 0;
 };
 
 /// Receives what was placed, keeps what is sent; allocates in send() only, and not even there if it is told
@@ -39,8 +40,8 @@ class alignas(64) MemoryBackend final : public io::Backend {
     return io::RelayAbility{.max_open = UINT32_MAX, .steered = true, .prebuilt_tx = false, .text = ""};
   }
   bool claim_block(uint16_t) override { return true; }
-  bool open_port(const Endpoint&) override { return true; }
-  void close_port(const Endpoint&) override {}
+  bool open_port(const Endpoint&) override { return ++open_ports, true; }
+  void close_port(const Endpoint&) override { --open_ports; }
   const io::IoCounters& counters() const override { return counters_; }
   const char* name() const override { return "memory"; }
 
@@ -51,6 +52,7 @@ class alignas(64) MemoryBackend final : public io::Backend {
   std::vector<Datagram> sent;
   uint64_t sent_count = 0;
   uint64_t wakes = 0;
+  int open_ports = 0;
   /// Called once while the shard sleeps.
   std::function<void()> asleep;
   bool keeps = true;
@@ -82,9 +84,10 @@ inline constexpr uint8_t kOpus = 1, kVp8 = 2, kOpusPt = 111, kVp8Pt = 96;
 
 class Shards {
  public:
-  /// With `relay.on` they relay too, with the keys of keys().
+  /// With `relay.on` they relay too, with the keys of keys(); with `turn.on` they serve TURN at kServer, from
+  /// the relay ports of `relay`.
   explicit Shards(uint32_t n, engine::LinkSizes sizes = {}, srtp::Kind kind = srtp::Kind::openssl,
-                  const engine::relay::RelayConfig& relay = {});
+                  const engine::relay::RelayConfig& relay = {}, const engine::relay::TurnConfig& turn = {});
 
   /// Known to the directory, to no shard yet. Audio and video, in the directions of the role.
   Client offer(engine::Role role, uint32_t room = 0);
@@ -113,11 +116,13 @@ class Shards {
   void step(int times = 1);
   void advance(Micros by);
   engine::Shard& shard(uint32_t i) { return *shards_[i]; }
+  uint32_t count() const { return static_cast<uint32_t>(shards_.size()); }
   engine::Core& core(uint32_t i) { return shards_[i]->core(); }
   MemoryBackend& backend(uint32_t i) { return *backends_[i]; }
   engine::Directory& directory() { return directory_; }
   const ice::Keys& keys() const { return keys_.keys(); }
   engine::relay::Control& relay() { return *relay_; }
+  engine::TurnShared& turn() { return *turn_; }
   std::vector<engine::Notice> notices(uint32_t shard);
   /// What the shard has said to the handshake worker, which there is none.
   void discard_handshakes(uint32_t shard);
@@ -131,6 +136,7 @@ class Shards {
   ice::ShardKeys keys_;
   std::unique_ptr<srtp::Cipher> cipher_;
   std::unique_ptr<engine::relay::Control> relay_;
+  std::unique_ptr<engine::TurnShared> turn_;
   std::vector<std::unique_ptr<engine::Shard>> shards_;
   std::vector<MemoryBackend*> backends_;
   uint32_t next_ = 0;

@@ -1,0 +1,19 @@
+// Values of Packet::ifindex that are no interface of the host: packets that came through something else, and
+// have to go back by it. Whatever copies a packet's path (ice::PathAddress) so knows the way back.
+#pragma once
+
+#include <cstdint>
+
+namespace sluice::engine {
+
+/// A relay endpoint of this very process speaks to one of its public endpoints: `remote` is the former.
+inline constexpr uint32_t kInsideInterface = 0x2000'0000;
+inline constexpr uint32_t kStreamInterface = 0x4000'0000;  ///< | stream: a TCP or TLS client
+inline constexpr uint32_t kTrunkInterface = 0x8000'0000;   ///< | trunk peer of this shard
+
+constexpr bool is_virtual(uint32_t ifindex) { return ifindex >= kInsideInterface; }
+constexpr bool is_trunk(uint32_t ifindex) { return ifindex >= kTrunkInterface; }
+constexpr bool is_stream(uint32_t ifindex) { return ifindex >= kStreamInterface && !is_trunk(ifindex); }
+constexpr bool is_inside(uint32_t ifindex) { return ifindex == kInsideInterface; }
+
+}  // namespace sluice::engine
