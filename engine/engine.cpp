@@ -144,7 +144,7 @@ std::expected<void, Failure> Engine::make_turn() {
                                {.shards = config_.shards,
                                 .relay_addresses = config_.relay.addresses,
                                 .relay_ports = config_.relay.ports,
-                                .here = config_.candidates},
+                                .here = config_.turn.here},
                                random_);
   if (!made)
     return std::unexpected(Failure{SLUICE_E_INVALID, "turn_user", made.error(),

@@ -96,6 +96,21 @@ std::vector<Endpoint> candidates(const ParsedConfig& c, const io::ListenSockets&
   return out;
 }
 
+/// What TURN must know of its surroundings: this host's addresses, and the endpoints that are this process's.
+void survey_host(const std::vector<Endpoint>& public_addresses, const io::ListenSockets& sockets,
+                 engine::relay::TurnConfig& turn) {
+  for (const io::LocalAddress& a : io::local_addresses().value_or(std::vector<io::LocalAddress>{}))
+    turn.host.push_back(a.addr);
+  for (const Endpoint& e : sockets.bound()) {
+    if (!e.addr.is_unspecified()) add_unique(turn.here, e);
+    for (const Address& a : turn.host)
+      if (e.addr.is_unspecified()) add_unique(turn.here, {a, e.port});
+    // Behind a NAT that maps whole addresses it is known by others.
+    for (const Endpoint& p : public_addresses)
+      if (p.port == 0) add_unique(turn.here, {p.addr, e.port});
+  }
+}
+
 std::expected<void, Failure> open_sockets(const ParsedConfig& c, sluice_engine& e) {
   io::SocketOptions options;
   options.shards = c.engine.shards;
@@ -116,7 +131,8 @@ std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
   auto dtls = make_dtls(c);
   if (!dtls) return std::unexpected(dtls.error());
   c.engine.candidates = candidates(c, e.sockets);
-  if (c.engine.relay.on && c.engine.relay.addresses.empty())
+  if (c.engine.turn.on) survey_host(c.public_addresses, e.sockets, c.engine.turn);
+  if ((c.engine.relay.on || c.engine.turn.on) && c.engine.relay.addresses.empty())
     c.engine.relay.addresses = first_of_each_family(host_addresses(e.sockets));
   if (auto ok = make_relay_io(c, e); !ok) return ok;
   const io::Resolved io = io::resolve(c.io);
@@ -156,10 +172,12 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
   e.cores = parsed->cores;
   struct Wiped {
     std::vector<engine::relay::FleetKey>& keys;
+    engine::relay::TurnConfig& turn;
     ~Wiped() {
       for (auto& key : keys) engine::relay::wipe(key);
+      engine::relay::wipe(turn);
     }
-  } const wiped{parsed->engine.keys};
+  } const wiped{parsed->engine.keys, parsed->engine.turn};
   e.minting_key = parsed->engine.keys.front();
   if (auto ok = open_sockets(*parsed, e); !ok) return ok;
   if (auto ok = make_engine(*parsed, e); !ok) return ok;

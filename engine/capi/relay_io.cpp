@@ -26,7 +26,8 @@ std::expected<void, Failure> make_relay_ports(ParsedConfig& c, sluice_engine& e)
     e.relay_ports = std::move(*ports);
     return {};
   }
-  if (c.relay_ports_asked)
+  // TURN was asked for, and is nothing without them.
+  if (c.relay_ports_asked || c.engine.turn.on)
     return std::unexpected(Failure{SLUICE_E_IO, "relay_address", ports.error().message, ports.error().fix});
   relay.addresses.clear();
   e.say(2, fmt::format("relay ports: none, only trunks ({})", ports.error().message));
@@ -57,7 +58,7 @@ std::expected<void, Failure> make_link(const ParsedConfig& c, sluice_engine& e) 
 }  // namespace
 
 std::expected<void, Failure> make_relay_io(ParsedConfig& c, sluice_engine& e) {
-  if (c.engine.relay.on)
+  if (c.engine.relay.on || c.engine.turn.on)
     if (auto ok = make_relay_ports(c, e); !ok) return ok;
   return make_link(c, e);
 }

@@ -82,6 +82,7 @@ struct TurnConfig {
   std::vector<std::string> secrets;  ///< for time-limited credentials, newest first, at most two
   std::vector<Cidr> allow_peers;     ///< exceptions from the peers denied by default
   std::vector<Address> host;         ///< every address of this host, denied as peers
+  std::vector<Endpoint> here;        ///< where this process listens, which clients may reach as peers
   uint32_t max_allocations = 16384;  ///< per process
   uint32_t user_quota = 0;           ///< allocations per user; 0: no limit
   uint64_t allocation_bps = 0;       ///< bits per second and direction; 0: no limit
