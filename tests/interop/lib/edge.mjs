@@ -6,6 +6,7 @@ import { Hosts } from './hosts.mjs';
 
 export const kHttp = { media: 8080, relay: 8090 };
 const kMediaUdp = 4000;
+const kTrunkUdp = 4001;
 export const kRelayUdp = 3478;
 
 const bracket = (address) => (address.includes(':') ? `[${address}]` : address);
@@ -16,9 +17,9 @@ export const candidatesOf = (sdp) => [...sdp.matchAll(/^a=candidate:\S+ 1 udp \d
   .map(([, address, port, type]) => `${endpoint(address, port)} ${type}`);
 
 export class Edge {
-  /** `family`: of everything that a client sends and a relay forwards, v4 or v6. */
-  static async make(t, { home = false, family = 'v4', also = [] } = {}) {
-    const hosts = await Hosts.make(t, ['client', 'relay', 'media', ...(home ? ['home'] : []), ...also]);
+  /** `family`: of everything that a client sends and a relay forwards, v4 or v6. `leg`: ports or trunk. */
+  static async make(t, { home = false, family = 'v4', leg = 'ports' } = {}) {
+    const hosts = await Hosts.make(t, ['client', 'relay', 'media', ...(home ? ['home'] : [])]);
     const self = Object.assign(new Edge(), { t, hosts, family, ...hosts });
     const { client, relay, media } = hosts;
     hosts.link(relay, home ? hosts.home : client, 1);
@@ -34,6 +35,8 @@ export class Edge {
     self.public = endpoint(relay.addresses[1][family], kRelayUdp);
     self.inner = relay.addresses[2][family];
     self.server = endpoint(media.addresses[2][family], kMediaUdp);
+    self.trunk = leg === 'trunk' ? endpoint(media.addresses[2][family], kTrunkUdp) : null;
+    self.trunkKey = t.file('trunk.key', 'the trunk key of this test alone, of fair length\n');
     return self;
   }
 
@@ -58,17 +61,19 @@ export class Edge {
     home.ip(`address add ${home.addresses[1].v6}/64 dev net1 nodad`);
   }
 
-  /** A relay that knows node 7, and serves its ports as `args` say. */
-  startRelay(args = [], { servers = [`7=${this.server}`], ...options } = {}) {
-    return this.t.daemon(['--role', 'relay', '--http', `127.0.0.1:${kHttp.relay}`, '--route-key', `@${this.routeKey}`,
-      '--relay-address', this.inner, ...servers.flatMap((server) => ['--server', server]), ...args],
-    { host: this.relay, ...options });
+  /** A relay that knows node 7, and has ports and trunks as `args` say. */
+  startRelay(args = [], { servers = [this.trunk ? `7=${this.trunk},trunk` : `7=${this.server}`], role = 'relay',
+    inner = this.inner, ...options } = {}) {
+    return this.t.daemon(['--role', role, '--http', `127.0.0.1:${kHttp.relay}`, '--route-key', `@${this.routeKey}`,
+      '--relay-address', inner, ...(this.trunk ? ['--trunk-key', `@${this.trunkKey}`] : []),
+      ...servers.flatMap((server) => ['--server', server]), ...args], { host: this.relay, ...options });
   }
 
-  /** Node 7. */
-  startMedia(args = [], { listen = this.server, ...options } = {}) {
+  /** Node 7; its answers name `reachedAt`. */
+  startMedia(args = [], { listen = this.server, reachedAt = this.public, ...options } = {}) {
     return this.t.daemon(['--role', 'media', '--node', '7', '--http', `127.0.0.1:${kHttp.media}`, '--listen', listen,
-      '--public-address', this.public, '--route-key', `@${this.routeKey}`, '--ice-key', `@${this.iceKey}`, ...args],
+      '--public-address', reachedAt, '--route-key', `@${this.routeKey}`, '--ice-key', `@${this.iceKey}`,
+      ...(this.trunk ? ['--trunk', this.trunk, '--trunk-key', `@${this.trunkKey}`] : []), ...args],
     { host: this.media, ...options });
   }
 

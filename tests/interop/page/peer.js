@@ -2,6 +2,8 @@
 import { Call } from './console/call.js';
 import { ToneEar, toneStream } from './tones.js';
 
+const kStats = ['inbound-rtp', 'outbound-rtp', 'remote-inbound-rtp', 'candidate-pair', 'local-candidate', 'codec',
+  'transport'];
 const calls = [];
 let ready;
 
@@ -102,8 +104,7 @@ const peer = {
   vanish: (id) => calls[id].call.pc.close(),
   answer: (id) => calls[id].call.pc.remoteDescription.sdp,
   offer: (id) => calls[id].call.pc.localDescription.sdp,
-  stats: async (id) => [...(await calls[id].call.pc.getStats()).values()]
-    .filter(({ type }) => /^(inbound|outbound|remote-inbound)-rtp$|^candidate-pair$|^codec$|^transport$/.test(type)),
+  stats: async (id) => [...(await calls[id].call.pc.getStats()).values()].filter(({ type }) => kStats.includes(type)),
   /** Two connections inside this page, to try the tones themselves. */
   loop: async () => {
     const near = Call.publish('', toneStream(await audio()));

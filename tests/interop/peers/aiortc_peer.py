@@ -5,10 +5,12 @@ import fractions
 import sys
 
 import numpy
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aioice.ice import TransportPolicy
+from aiortc import (MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription,
+                    rtcicetransport)
 from av import AudioFrame
 
-from common import RATE, Resource, ToneEar, ToneSource, read_offer, say
+from common import RATE, Resource, ToneEar, ToneSource, read_offer, say, turn_server
 
 
 class ToneTrack(MediaStreamTrack):
@@ -41,6 +43,17 @@ async def listen(track):
         ear.feed(samples.astype(numpy.float64).mean(axis=1))
 
 
+def configuration():
+    server = turn_server()
+    if server is None:
+        return None
+    # aiortc has no iceTransportPolicy, the ICE library below it has.
+    kwargs_of = rtcicetransport.connection_kwargs
+    rtcicetransport.connection_kwargs = lambda servers: {**kwargs_of(servers),
+                                                         "transport_policy": TransportPolicy.RELAY}
+    return RTCConfiguration(iceServers=[RTCIceServer(**server)])
+
+
 async def call(pc, role, url, loop):
     """Offers as `role`; how to end the session."""
     if role == "play":
@@ -66,7 +79,7 @@ async def serve(pc, loop):
 
 
 async def main(role, url=None):
-    pc = RTCPeerConnection()
+    pc = RTCPeerConnection(configuration())
     loop = asyncio.get_running_loop()
     listeners = []
 

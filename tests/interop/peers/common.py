@@ -1,5 +1,6 @@
 """What the Python peers share: the tone sequence (as page/tones.js has it), the ear, and WHIP signalling."""
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -16,6 +17,11 @@ BLOCK = 960
 def say(event, **fields):
     """One line of JSON for the scenario."""
     print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def turn_server():
+    """What the environment names as the one TURN server, through which all shall go: urls, username, credential."""
+    return json.loads(os.environ.get("TURN_SERVER", "null"))
 
 
 def read_offer():

@@ -3,6 +3,7 @@ offer on stdin. `hangup` on stdin ends the session."""
 import re
 import sys
 import threading
+from urllib.parse import quote
 
 import gi
 import numpy
@@ -12,7 +13,7 @@ gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-from common import Resource, ToneEar, ToneSource, read_offer, say  # noqa: E402
+from common import Resource, ToneEar, ToneSource, read_offer, say, turn_server  # noqa: E402
 
 PCM = "audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved"
 OPUS = "application/x-rtp,media=audio,encoding-name=OPUS,payload={pt},clock-rate=48000,encoding-params=(string)2"
@@ -31,6 +32,7 @@ class Peer:
         peer = "webrtcbin name=peer bundle-policy=max-bundle "
         self.pipeline.add(Gst.parse_bin_from_description(peer + (SEND.format(pt=pt) if role != "play" else ""), False))
         self.webrtc = self.pipeline.get_by_name("peer")
+        self.use_turn(turn_server())
         self.webrtc.connect("notify::connection-state", self.on_state)
         self.webrtc.connect("pad-added", self.on_pad)
         if role == "play":
@@ -42,6 +44,14 @@ class Peer:
         bus = self.pipeline.get_bus()
         bus.add_signal_watch()
         bus.connect("message::error", lambda _, message: say("error", text=str(message.parse_error())))
+
+    def use_turn(self, server):
+        if server is None:
+            return
+        scheme, where = server["urls"].split(":", 1)
+        login = f"{quote(server['username'], safe='')}:{quote(server['credential'], safe='')}"
+        self.webrtc.set_property("turn-server", f"{scheme}://{login}@{where}")
+        self.webrtc.set_property("ice-transport-policy", GstWebRTC.WebRTCICETransportPolicy.RELAY)
 
     def start(self):
         if self.role == "serve":

@@ -28,18 +28,21 @@ async function carries(t, relay, flows) {
   return server;
 }
 
-// Each family with each way to receive and each way to have ports.
-for (const [family, io, ports] of [['v4', 'uring', 'steered'], ['v4', 'mmsg', 'sockets'],
-  ['v6', 'uring', 'sockets'], ['v6', 'mmsg', 'steered']]) {
-  scenario(`publish and play over IP${family}, --io ${io}, ports ${ports}`, async (t) => {
-    const edge = await Edge.make(t, { family });
+// Each family with each way to receive and each way to reach the server.
+for (const [family, io, leg] of [['v4', 'uring', 'steered'], ['v4', 'mmsg', 'sockets'], ['v6', 'uring', 'sockets'],
+  ['v6', 'mmsg', 'steered']]) {
+  const trunk = leg === 'trunk';
+  const by = trunk ? 'trunk' : `ports that are ${leg}`;
+  scenario(`publish and play over IP${family}, --io ${io}, by ${by}`, async (t) => {
+    const edge = await Edge.make(t, { family, leg: trunk ? 'trunk' : 'ports' });
     const media = await edge.startMedia(['--io', io]);
-    const relay = await edge.startRelay(['--io', io, '--relay-port-mode', ports]);
+    const relay = await edge.startRelay(['--io', io, ...(trunk ? [] : ['--relay-port-mode', leg])]);
     await publishAndPlay(t, edge, media);
     await carries(t, relay, 2);
+    const seen = trunk ? edge.client.addresses[1][family] : edge.inner;
     const remotes = (await media.sessions()).map(({ remote }) => remote);
-    t.check(remotes.every((remote) => remote.startsWith(endpoint(edge.inner, ''))),
-      `the media server sees nobody but the relay: ${remotes}`);
+    t.check(remotes.every((remote) => remote.startsWith(endpoint(seen, ''))),
+      `the media server sees ${trunk ? 'the client' : 'nobody but the relay'}: ${remotes}`);
   });
 }
 

@@ -20,9 +20,9 @@ async function survives(t, { tab, id }, what, action) {
   t.equal((await tab.call('state', id)).state, 'connected', 'the call');
 }
 
-for (const family of ['v4', 'v6']) {
-  scenario(`a router that changes its public IP${family} address costs the call a moment`, async (t) => {
-    const edge = await Edge.make(t, { home: true, family });
+for (const [family, leg] of [['v4', 'ports'], ['v6', 'ports']]) {
+  scenario(`a router that changes its public IP${family} address costs the call a moment, by ${leg}`, async (t) => {
+    const edge = await Edge.make(t, { home: true, family, leg });
     const media = await edge.startMedia();
     const relay = await edge.startRelay();
     const call = await talking(t, edge, media);
@@ -36,19 +36,20 @@ for (const family of ['v4', 'v6']) {
   }, { seconds: 90 });
 }
 
-for (const ports of ['sockets', 'steered']) {
-  scenario(`a relay that is killed and started again goes on with the calls, ports ${ports}`, async (t) => {
-    const edge = await Edge.make(t);
+for (const leg of ['sockets', 'steered']) {
+  scenario(`a relay that is killed and started again goes on with the calls, by ${leg}`, async (t) => {
+    const edge = await Edge.make(t, { leg });
     const media = await edge.startMedia();
-    let relay = await edge.startRelay(['--relay-port-mode', ports]);
+    const args = leg === 'trunk' ? [] : ['--relay-port-mode', leg];
+    let relay = await edge.startRelay(args);
     const call = await talking(t, edge, media);
     await survives(t, call, 'relay restarted', async () => {
       await relay.end();
-      relay = await edge.startRelay(['--relay-port-mode', ports]);
+      relay = await edge.startRelay(args);
     });
-    const { flows, unconfirmed } = await relay.json('/v1/relay');
+    const { flows, unconfirmed, down } = await relay.json('/v1/relay');
     t.equal([flows, unconfirmed], [1, 0], 'flows');
-    t.check((await relay.json('/v1/relay')).down.packets > 50, 'packets go down');
+    t.check(down.packets > 50, `packets go down: ${down.packets}`);
   }, { seconds: 90 });
 }
 

@@ -94,13 +94,18 @@ async function relayed(t, relay, keys, to, args) {
   t.equal(shards.map((shard) => shard.late_allocations), shards.map(() => 0), 'allocations on shards');
 }
 
-scenario('200 clients through the relay by frames, and not one packet lost', async (t) => {
+/** The pair of interfaces at which the generator writes frames: 198.18.0.1 to .4 are the server's. */
+async function generatorsPair(t) {
   const pair = t.spawn('veth', t.program, ['load', 'veth', '--name', 'interop']);
   await t.until('the pair is there', () => pair.lines.includes('ready veth=interop'));
   t.after(async () => {
     pair.signal('SIGTERM');
     await pair.exited;
   });
+}
+
+scenario('200 clients through the relay by frames, and not one packet lost', async (t) => {
+  await generatorsPair(t);
   const keys = fleetKeys(t);
   const relay = await t.daemon(['--role', 'relay', ...keys.slice(0, 2), '--listen', '198.18.0.1:3478',
     '--relay-address', '198.18.0.2', '--server', '7=198.19.0.1:7000']);
@@ -114,3 +119,17 @@ scenario('200 clients through the relay by plain sockets, and not one packet los
     '--server', '7=127.0.0.1:7000']);
   await relayed(t, relay, keys, '127.0.0.1:3478', ['--serve', '127.0.0.1:7000']);
 });
+
+for (const [what, args] of [['channels', []], ['indications', ['--indications']]]) {
+  scenario(`200 TURN clients with ${what}, and not one packet lost`, async (t) => {
+    await generatorsPair(t);
+    const turn = await t.daemon(['--role', 'relay', '--listen', '198.18.0.1:3478', '--relay-address', '198.18.0.2',
+      '--turn-user', 'alice:wonderland', '--turn-allow-peer', '198.19.0.0/16']);
+    const { setup, result } = await load(t, 'turn', ['--to', '198.18.0.1:3478', '--user', 'alice:wonderland',
+      '--via', 'interop', '--sessions', '200', '--rate', '10', '--seconds', '2', ...args]);
+    t.equal([setup.ready, setup.failed], [200, 0], 'sessions that came up');
+    for (const way of ['up', 'down']) whole(t, result[way], 200 * 2 * 10, `packets ${way}`);
+    const { shards } = await turn.json('/v1/shards');
+    t.equal(shards.map((shard) => shard.late_allocations), shards.map(() => 0), 'allocations on shards');
+  });
+}

@@ -9,7 +9,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include "tests/support/temp_folder.h"
 #include "tests/unit/control/live_engine.h"
 #include "tests/unit/control/wire_client.h"
 #include "tools/sluice/client.h"
@@ -67,6 +66,9 @@ unsigned status_of(const Running& server, const std::string& text) {
 /// A key and a certificate that it signed itself, in a folder of their own.
 struct SelfSigned {
   SelfSigned() {
+    char name[] = "/tmp/sluice-tls-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    folder = name;
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* cert = X509_new();
     X509_set_version(cert, 2);
@@ -87,7 +89,8 @@ struct SelfSigned {
     X509_free(cert);
     EVP_PKEY_free(key);
   }
-  test::TempFolder folder;
+  ~SelfSigned() { std::filesystem::remove_all(folder); }
+  std::filesystem::path folder;
 };
 
 ServerOptions with_tls(const SelfSigned& pair) {
