@@ -13,6 +13,9 @@ namespace {
 
 uint32_t derived_pool_slots(const EngineConfig& c) { return c.backend_slots + 8 * c.max_sessions; }
 
+/// Relays' shards, or servers, and what other shards of this process hear of such.
+constexpr uint32_t kTrunkPeers = 512;
+
 Failure no_relay() {
   return {SLUICE_E_UNSUPPORTED, "role", "this process is no relay", "run it with --role relay or both"};
 }
@@ -80,6 +83,11 @@ ShardLimits Engine::limits() const {
   if (turn_ != nullptr) l.turn = turn_->limits();
   if (config_.relay.on || turn_ != nullptr)
     l.relay_ports_bytes = relay::LocalPorts::bytes_for(config_.relay.addresses.size(), config_.relay.ports);
+  if (config_.trunk.on())
+    l.trunk = {.peers = kTrunkPeers,
+               .rx = 2 * kTrunkPeers,
+               .servers = config_.relay.on ? config_.relay.max_servers : 0,
+               .shards = config_.shards};
   if (!config_.relay.on) return l;
   // The kernel's hash spreads clients unevenly, the less so the more there are.
   const uint64_t share =
@@ -117,6 +125,7 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
       shards_.back()->core().start_relay(relay_->shared(),
                                          {.media = config_.media, .idle = config_.relay.idle});
     if (turn_ != nullptr) shards_.back()->core().start_turn(*turn_);
+    start_trunk(shards_.back()->core(), s);
     ports.push_back(
         {links_->to_handshake[s]->get(), links_->from_handshake[s]->get(), shards_.back()->waker()});
   }
@@ -124,11 +133,22 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
     for (const auto& other : shards_) shard->core().peer_slots.push_back(other->pool().slot_bytes(0));
   worker_ = std::make_unique<slow::HandshakeWorker>(
       dtls_, ports, slow::HandshakeLimits{.max_sessions = config_.max_sessions});
+  if (config_.trunk.key) crypto::cleanse(*config_.trunk.key);
   set_bells({}, {});
   for (const relay::ServerConfig& server : config_.relay.servers)
     if (auto known = put_server(server); !known) return known;
   push_commands();
   return grant_relay_ports();
+}
+
+void Engine::start_trunk(Core& core, size_t shard) {
+  if (!config_.trunk.on()) return;
+  if (trunk_routes_ == nullptr)
+    trunk_routes_ = std::make_unique<TrunkRoutes>(config_.shards, core.limits.trunk.peers);
+  const relay::TrunkSockets& sockets = config_.trunk.sockets.at(shard);
+  core.start_trunk(*trunk_routes_, {.key = *config_.trunk.key,
+                                    .server_at = config_.media ? sockets.server : Endpoint{},
+                                    .relay_at = config_.relay.on ? sockets.relay : Endpoint{}});
 }
 
 void Engine::make_relay(Micros now) {
@@ -365,7 +385,14 @@ std::expected<void, Failure> Engine::hangup(SessionKey key, CloseReason reason, 
   return {};
 }
 
-void Engine::drain(Micros deadline, Micros) { drain_at_ = deadline; }
+void Engine::drain(Micros deadline, Micros) {
+  drain_at_ = deadline;
+  if (!config_.trunk.on()) return;
+  Command c;
+  c.kind = Command::Kind::draining;
+  tell_all(c);
+  push_commands();
+}
 
 void Engine::end_overdue(Micros now) {
   for (; !setups_.empty(); setups_.pop_front()) {

@@ -139,6 +139,7 @@ class Engine {
   void add_keys();
   void make_relay(Micros now);
   std::expected<void, Failure> make_turn();
+  void start_trunk(Core& core, size_t shard);
   std::expected<void, Failure> grant_relay_ports();
   ice::ShardKeys shard_keys() const;
   ShardLimits limits() const;
@@ -166,6 +167,7 @@ class Engine {
   Rooms rooms_;
   std::unique_ptr<TurnShared> turn_;  ///< if this process serves TURN
   std::unique_ptr<ShardLinks> links_;
+  std::unique_ptr<TrunkRoutes> trunk_routes_;  ///< if this process has a trunk
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<slow::HandshakeWorker> worker_;
   std::vector<std::deque<Command>> outbox_;  ///< per shard; what did not fit in its ring yet

@@ -23,6 +23,8 @@
 /// Members in the order in which they are made; threads end first, sockets last.
 struct sluice_engine {
   sluice::io::ListenSockets sockets;
+  std::vector<sluice::io::ListenSockets> trunk_sockets;            ///< by shard, or a group that all share
+  std::vector<std::vector<sluice::io::ShardSocket>> shard_trunks;  ///< what of them is each shard's
   sluice::io::Fd event_fd;
   std::optional<sluice::io::Steering> steering;
   std::unique_ptr<sluice::io::RelayPorts> relay_ports;
@@ -64,6 +66,12 @@ struct ParsedConfig {
 std::expected<ParsedConfig, engine::Failure> parse(const sluice_config& c);
 /// What concerns the relay tier, the trunk and TURN, into `out`.
 std::expected<void, engine::Failure> parse_relay(const sluice_config& c, ParsedConfig& out);
+
+/// The trunk's sockets, of relays and for them; says in `c` where they are bound. After the media sockets.
+std::expected<void, engine::Failure> open_trunk_sockets(ParsedConfig& c, const io::SocketOptions& options,
+                                                        sluice_engine& e);
+/// What the shard's backend receives from and sends by.
+std::vector<io::ShardSocket> sockets_of(const sluice_engine& e, uint32_t shard);
 
 engine::Failure invalid(std::string field, std::string message, std::string fix);
 /// "what is wrong; what would be right" as a failure.

@@ -111,7 +111,7 @@ void survey_host(const std::vector<Endpoint>& public_addresses, const io::Listen
   }
 }
 
-std::expected<void, Failure> open_sockets(const ParsedConfig& c, sluice_engine& e) {
+std::expected<void, Failure> open_sockets(ParsedConfig& c, sluice_engine& e) {
   io::SocketOptions options;
   options.shards = c.engine.shards;
   options.bind_patience_ms = kBindPatienceMs;
@@ -120,6 +120,7 @@ std::expected<void, Failure> open_sockets(const ParsedConfig& c, sluice_engine& 
     return std::unexpected(Failure{SLUICE_E_IO, "listen", sockets.error().message, sockets.error().fix});
   e.sockets = std::move(*sockets);
   for (const std::string& note : e.sockets.notes()) e.say(1, note);
+  if (auto ok = open_trunk_sockets(c, options, e); !ok) return ok;
   e.event_fd = io::Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!e.event_fd)
     return std::unexpected(
@@ -139,7 +140,7 @@ std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
   e.say(1, io.reason);
   e.io_name = io::name_of(io.kind);
   const auto backend = [&](ShardId id, PacketPool& pool) {
-    return io::make_backend(io.kind, e.sockets.shard(id.v), pool, backend_options(e, id));
+    return io::make_backend(io.kind, sockets_of(e, id.v), pool, backend_options(e, id));
   };
   const Micros now = monotonic_now();
   auto made = engine::Engine::make(c.engine, std::move(*dtls), crypto::system_random(), backend, now,
@@ -171,13 +172,13 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
   if (!parsed) return std::unexpected(parsed.error());
   e.cores = parsed->cores;
   struct Wiped {
-    std::vector<engine::relay::FleetKey>& keys;
-    engine::relay::TurnConfig& turn;
+    engine::EngineConfig& config;
     ~Wiped() {
-      for (auto& key : keys) engine::relay::wipe(key);
-      engine::relay::wipe(turn);
+      for (auto& key : config.keys) engine::relay::wipe(key);
+      engine::relay::wipe(config.turn);
+      if (config.trunk.key) crypto::cleanse(*config.trunk.key);
     }
-  } const wiped{parsed->engine.keys, parsed->engine.turn};
+  } const wiped{parsed->engine};
   e.minting_key = parsed->engine.keys.front();
   if (auto ok = open_sockets(*parsed, e); !ok) return ok;
   if (auto ok = make_engine(*parsed, e); !ok) return ok;

@@ -25,6 +25,11 @@ struct ServerId {
   static constexpr uint8_t kMaxRegion = 63;
   static constexpr uint16_t kMaxNode = 16383;
 };
+/// As both sides of a trunk call each other.
+constexpr uint32_t name_on_trunk(ServerId id) { return uint32_t{id.region} << 14 | id.node; }
+constexpr ServerId id_on_trunk(uint32_t name) {
+  return {static_cast<uint8_t>(name >> 14), static_cast<uint16_t>(name & ServerId::kMaxNode)};
+}
 
 struct ServerConfig {
   ServerId id;
@@ -41,9 +46,16 @@ struct FleetKey {
 };
 
 inline constexpr size_t kTrunkKeyBytes = 32;
+/// Where one shard's trunk sockets are bound; port 0: it has none of the kind.
+struct TrunkSockets {
+  Endpoint server;  ///< of a group that all shards share, where relays send to
+  Endpoint relay;   ///< its own, where servers answer to
+};
 struct TrunkConfig {
   std::optional<Endpoint> listen;  ///< a media tier's socket for relays, or a relay's own; port 0: any
   std::optional<std::array<uint8_t, kTrunkKeyBytes>> key;
+  std::vector<TrunkSockets> sockets;  ///< by shard; empty: no trunk
+  bool on() const { return key.has_value() && !sockets.empty(); }
 };
 
 /// How local ports of relayed legs are had; see io::RelayAbility.
@@ -105,6 +117,12 @@ struct ServerReport {
   uint64_t flows = 0, unconfirmed = 0;
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;  ///< up: client to server
   uint64_t routes = 0;
+  // Of trunks:
+  bool up = true;         ///< every shard hears it; what takes no trunk is never known to be down
+  bool draining = false;  ///< it takes no new sessions
+  uint32_t claims = 0;    ///< the name (name_on_trunk) that it gives itself, if that is not its own; else 0
+  uint32_t rtt_us = 0;    ///< the longest of all shards'; 0: not measured
+  uint64_t lost_up = 0, lost_down = 0;  ///< datagrams that never arrived
 };
 
 struct RelayTotals {

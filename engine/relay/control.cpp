@@ -38,6 +38,7 @@ void Control::tell(ServerIndex index) {
   Command c;
   c.kind = Command::Kind::server;
   c.server = index;
+  c.server_name = name_on_trunk(s.config.id);
   c.address = s.config.address;
   c.trunk = s.config.trunk;
   c.present = s.used;
@@ -178,7 +179,7 @@ void Control::poll(Micros now, uint64_t unix_s) {
   for (size_t i = 0; i < servers_.size(); ++i) {
     Server& s = servers_[i];
     if (!s.used || s.named) continue;
-    const bool busy = s.routes > 0 || counters(static_cast<ServerIndex>(i)).flows > 0;
+    const bool busy = s.routes > 0 || report(static_cast<ServerIndex>(i)).flows > 0;
     if (busy || s.quiet_since == Micros{}) s.quiet_since = now;
     if (now - s.quiet_since < kQuarantine) continue;
     by_address_.erase(s.config.address);
@@ -186,37 +187,38 @@ void Control::poll(Micros now, uint64_t unix_s) {
   }
 }
 
-ServerCounters Control::counters(ServerIndex index) const {
-  ServerCounters sum;
+void Control::add_figures(ServerIndex index, ServerReport& r) const {
   for (uint32_t s = 0; s < shards_; ++s) {
-    ServerCounters c;
-    if (!shared_.counters[s][index].load(c)) continue;
-    sum.flows += c.flows;
-    sum.unconfirmed += c.unconfirmed;
-    sum.up_packets += c.up_packets;
-    sum.up_bytes += c.up_bytes;
-    sum.down_packets += c.down_packets;
-    sum.down_bytes += c.down_bytes;
+    ServerFigures f;
+    const bool known = shared_.counters[s][index].load(f);
+    if (r.config.trunk) r.up = r.up && known && f.trunk.up;
+    if (!known) continue;
+    r.flows += f.n.flows;
+    r.unconfirmed += f.n.unconfirmed;
+    r.up_packets += f.n.up_packets;
+    r.up_bytes += f.n.up_bytes;
+    r.down_packets += f.n.down_packets;
+    r.down_bytes += f.n.down_bytes;
+    if (!f.trunk.trunk) continue;
+    r.draining = r.draining || f.trunk.draining;
+    r.claims = std::max(r.claims, f.trunk.claims);
+    r.rtt_us = std::max(r.rtt_us, f.trunk.rtt_us);
+    r.lost_up += f.trunk.lost_up;
+    r.lost_down += f.trunk.lost_down;
   }
-  return sum;
+}
+
+ServerReport Control::report(ServerIndex index) const {
+  const Server& s = servers_[index];
+  ServerReport r{.config = s.config, .named = s.named, .routes = s.routes};
+  add_figures(index, r);
+  return r;
 }
 
 std::vector<ServerReport> Control::servers() const {
   std::vector<ServerReport> out;
-  for (size_t i = 0; i < servers_.size(); ++i) {
-    const Server& s = servers_[i];
-    if (!s.used) continue;
-    const ServerCounters c = counters(static_cast<ServerIndex>(i));
-    out.push_back({.config = s.config,
-                   .named = s.named,
-                   .flows = c.flows,
-                   .unconfirmed = c.unconfirmed,
-                   .up_packets = c.up_packets,
-                   .up_bytes = c.up_bytes,
-                   .down_packets = c.down_packets,
-                   .down_bytes = c.down_bytes,
-                   .routes = s.routes});
-  }
+  for (size_t i = 0; i < servers_.size(); ++i)
+    if (servers_[i].used) out.push_back(report(static_cast<ServerIndex>(i)));
   return out;
 }
 

@@ -54,7 +54,8 @@ class Control {
   std::expected<ServerIndex, Failure> target(const Endpoint& address);
   void release(ServerIndex index);
   void tell(ServerIndex index);
-  ServerCounters counters(ServerIndex index) const;
+  void add_figures(ServerIndex index, ServerReport& r) const;
+  ServerReport report(ServerIndex index) const;
   std::expected<void, Failure> check(const RouteRequest& r, size_t i, uint64_t unix_s) const;
   void erase_route(std::unordered_map<std::string, Route>::iterator it);
   static std::string key_of(const RouteRequest& r) { return (r.prefix ? "p" : "x") + r.ufrag; }

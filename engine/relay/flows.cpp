@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/role/relay.h"
+#include "engine/role/trunk.h"
 #include "net/ice/check.h"
 
 namespace sluice::engine::relay {
@@ -113,7 +114,7 @@ void forget(Core& c, const FlowKey& key, const RelayFlow& f) {
 Drop make_flow(Core& c, const Packet& p, ServerIndex server, RelayFlow f) {
   State& r = c.relay;
   ServerLine& s = r.servers[server];
-  if (!s.present) return Drop::server_down;
+  if (!s.present || (s.trunk && !c.trunk.reaches(server))) return Drop::server_down;
   if (r.flows == r.limits.flows) return Drop::flows_full;
   if (r.unconfirmed == r.limits.unconfirmed()) return Drop::rate_limited;
   if (!r.admission.admit(p.remote.addr, kFlowCost, c.now)) return Drop::rate_limited;
@@ -207,16 +208,18 @@ void move_flows(Core& c, ServerIndex index, const Endpoint& to, bool present, bo
     });
 }
 
-void put_server(Core& c, ServerIndex index, const Endpoint& address, bool present, bool trunk) {
-  ServerLine& s = c.relay.servers[index];
-  if (s.present && s.n.flows > 0) move_flows(c, index, address, present, trunk);
-  s.address = address;
-  s.trunk = trunk;
-  s.present = present;
-  if (present) return;
+void put_server(Core& c, const Command& m) {
+  ServerLine& s = c.relay.servers[m.server];
+  if (s.present && s.n.flows > 0) move_flows(c, m.server, m.address, m.present, m.trunk);
+  s.address = m.address;
+  s.trunk = m.trunk;
+  s.present = m.present;
+  const bool by_trunk = m.present && m.trunk;
+  put_trunk_server(c, m.server, m.server_name, by_trunk ? std::optional(m.address) : std::nullopt);
+  if (m.present) return;
   // Its place may be another's next.
   s.n = {};
-  c.relay.shared->counters[c.id.v][index].store(s.n);
+  c.relay.shared->counters[c.id.v][m.server].store({});
 }
 
 Micros sweep(Core& c) {
@@ -233,6 +236,24 @@ Micros sweep(Core& c) {
   }
   return r.flows > 0 ? c.now + kSweepInterval : kNever;
 }
+
+namespace {
+
+TrunkHealth health_of(const Core& c, ServerIndex server) {
+  const trunk::PeerIndex i = c.trunk.peer_of(server);
+  if (i == trunk::kNoPeer) return {};
+  const trunk::Peer& p = (*c.trunk.trunk)[i];
+  const trunk::Figures f = c.trunk.trunk->figures(i);
+  return {.trunk = true,
+          .up = p.state == trunk::State::up,
+          .draining = p.status.draining,
+          .claims = p.named,
+          .rtt_us = static_cast<uint32_t>(f.rtt.us),
+          .lost_up = f.remote_lost,
+          .lost_down = f.lost};
+}
+
+}  // namespace
 
 RelayTotals totals(const Core& c) {
   const State& r = c.relay;
@@ -255,7 +276,7 @@ void publish_counters(Core& c) {
   const State& r = c.relay;
   for (size_t i = 0; i < r.servers.size(); ++i)
     if (r.servers[i].present || r.servers[i].n.up_packets > 0)
-      r.shared->counters[c.id.v][i].store(r.servers[i].n);
+      r.shared->counters[c.id.v][i].store({r.servers[i].n, health_of(c, static_cast<ServerIndex>(i))});
 }
 
 }  // namespace sluice::engine::relay

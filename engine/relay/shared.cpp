@@ -31,7 +31,7 @@ Shared::Shared(const RelayConfig& config, uint32_t shards, const crypto::Random&
       ports(config.ports),
       addresses(config.addresses) {
   for (uint32_t s = 0; s < shards; ++s)
-    counters.push_back(std::make_unique<SeqLocked<ServerCounters>[]>(config.max_servers));
+    counters.push_back(std::make_unique<SeqLocked<ServerFigures>[]>(config.max_servers));
 }
 
 }  // namespace sluice::engine::relay

@@ -22,6 +22,21 @@ struct ServerCounters {
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
 };
 
+/// How a server's trunk does, as one shard sees it.
+struct TrunkHealth {
+  bool trunk = false;
+  bool up = false;
+  bool draining = false;
+  uint32_t claims = 0;                  ///< the name that it gives itself, if that is not its own; else 0
+  uint32_t rtt_us = 0;                  ///< 0: not measured
+  uint64_t lost_up = 0, lost_down = 0;  ///< datagrams
+};
+
+struct ServerFigures {
+  ServerCounters n;
+  TrunkHealth trunk;
+};
+
 /// Looked at per first packet, never per media packet.
 struct Shared {
   static constexpr size_t kIds = size_t{ServerId::kMaxRegion + 1} * (ServerId::kMaxNode + 1);
@@ -41,7 +56,7 @@ struct Shared {
   PortPool ports;
   std::vector<Address> addresses;
   /// [shard][server]; written by the shard.
-  std::vector<std::unique_ptr<SeqLocked<ServerCounters>[]>> counters;
+  std::vector<std::unique_ptr<SeqLocked<ServerFigures>[]>> counters;
 };
 
 }  // namespace sluice::engine::relay

@@ -155,7 +155,7 @@ void on_authentic(Core& c, uint32_t session, Packet& p, const srtp::RxJob& job) 
   h.srtp_seen = true;
   p.len = job.out_len;
   const ice::PathAddress from = path_of(p);
-  if (!h.path_settled || !from.same_path(h.path)) [[unlikely]] {
+  if (!h.path_settled || !from.same_path(h.path) || !same_leg(from.ifindex, h.path.ifindex)) [[unlikely]] {
     const SessionKey key = c.key_of(session);
     authentic(c, session, from, !job.rtcp && is_newest(c, session, c.pool.payload(p)));
     if (!c.owns(key)) return c.drop(p, Drop::session_closed);

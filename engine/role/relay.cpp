@@ -2,6 +2,7 @@
 
 #include "engine/role/relay.h"
 
+#include "engine/role/trunk.h"
 #include "engine/role/turn.h"
 
 namespace sluice::engine::relay {
@@ -37,7 +38,17 @@ Drop note_answer(Core& c, const Packet& p, const FlowKey& client, RelayFlow& f) 
   return Drop::none;
 }
 
+void frame_up(Core& c, const Packet& p, const RelayFlow& f, ServerLine& s) {
+  const trunk::Frame frame{.client = p.remote, .local = p.local, .ecn = p.ecn, .payload = c.pool.payload(p)};
+  const Drop why = frame_out(c, c.trunk.peer_of(f.server), frame);
+  if (why != Drop::none) return c.drop(p, why);
+  ++s.n.up_packets;
+  s.n.up_bytes += p.len;
+  c.release(p);
+}
+
 void send_up(Core& c, Packet& p, const RelayFlow& f, ServerLine& s) {
+  if (f.trunk) return frame_up(c, p, f, s);
   ++s.n.up_packets;
   s.n.up_bytes += p.len;
   p.remote = s.address;
@@ -46,7 +57,46 @@ void send_up(Core& c, Packet& p, const RelayFlow& f, ServerLine& s) {
   c.transmit(p);
 }
 
+void send_down(Core& c, const Packet& p, ServerLine& s) {
+  ++s.n.down_packets;
+  s.n.down_bytes += p.len;
+  c.transmit(p);
+}
+
+/// The interface that a link-local client speaks through.
+uint32_t interface_of(const State& r, const FlowKey& client) {
+  if (!client.remote.addr.is_link_local()) return 0;
+  for (const LocalLine& l : r.locals.first(r.locals_n))
+    if (l.local == client.local) return l.ifindex;
+  return 0;
+}
+
+void on_frame(Core& c, Packet& p, FlowValue* flow) {
+  const uint16_t server = c.trunk.server_of[p.ifindex & ~kTrunkInterface];
+  if (flow == nullptr || !flow->is(FlowKind::relay) || !flow->relay.trunk || flow->relay.server != server)
+    return c.drop(p, Drop::flow_unknown);
+  const FlowKey client{p.remote, p.local};
+  if (!flow->relay.confirmed) {
+    p.kind = static_cast<uint8_t>(wire::classify(c.pool.payload(p)));
+    if (const Drop why = note_answer(c, p, client, flow->relay); why != Drop::none) return c.drop(p, why);
+  }
+  p.ifindex = interface_of(c.relay, client);
+  send_down(c, p, c.relay.servers[server]);
+}
+
 }  // namespace
+
+void down_frames(Core& c, RxBatch& in) {
+  std::array<uint64_t, kRxBurst> hash;
+  for (size_t i = 0; i < in.size(); ++i) {
+    hash[i] = c.flows.hash({in[i].remote, in[i].local});
+    c.flows.prefetch(hash[i]);
+  }
+  for (size_t i = 0; i < in.size(); ++i) c.flows.prefetch_entry(hash[i]);
+  for (size_t i = 0; i < in.size(); ++i)
+    on_frame(c, in[i], c.flows.find({in[i].remote, in[i].local}, hash[i]));
+  in.clear();
+}
 
 void up_batch(Core& c, std::span<const RelayPacket> in) {
   State& r = c.relay;
@@ -87,12 +137,10 @@ void down_batch(Core& c, std::span<const RelayPacket> in) {
       }
     }
     ++b.packets;
-    ++s.n.down_packets;
-    s.n.down_bytes += packet->len;
     packet->remote = b.client;
     packet->local = local.local;
     packet->ifindex = local.ifindex;
-    c.transmit(*packet);
+    send_down(c, *packet, s);
   }
 }
 

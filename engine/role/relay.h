@@ -21,6 +21,9 @@ void up_batch(Core& c, std::span<const RelayPacket> in);
 /// From servers to clients; consumes all.
 void down_batch(Core& c, std::span<const RelayPacket> in);
 
+/// From a server by trunk, each with its client as `remote`; consumes all.
+void down_frames(Core& c, RxBatch& in);
+
 /// A binding request from an address without a flow: finds the server and makes the flow. False, and the
 /// packet stays the caller's, if its ufrag is for a session of this process. Consumes it otherwise.
 bool first_packet(Core& c, const Packet& p, const stun::View& view);
@@ -30,8 +33,8 @@ void confirm(Core& c, const FlowKey& client, RelayFlow& f);
 /// Ends the client's flow, if there is one, with all that belongs to it.
 void end_flow(Core& c, const FlowKey& key);
 
-/// Control thread's word: the server is at `address` now, or gone (not `present`).
-void put_server(Core& c, ServerIndex index, const Endpoint& address, bool present, bool trunk);
+/// Control thread's word (Command::Kind::server): the server is at `address` now, or gone (not `present`).
+void put_server(Core& c, const Command& m);
 
 /// Ends flows that are over, a part of the table at a time; when to be called next.
 Micros sweep(Core& c);

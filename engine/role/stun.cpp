@@ -81,7 +81,9 @@ void on_foreign_check(Core& c, const Packet& p, SessionKey key, const ice::Check
 
 void on_request(Core& c, const Packet& p, uint32_t session, const stun::View& view) {
   if (c.turn.on() && !view.username()) return answer_binding(c, p, view);
-  if (session == Core::kNoSession && c.relay.on() && relay::first_packet(c, p, view)) return;
+  // What a relay has sent is not relayed again.
+  if (session == Core::kNoSession && c.relay.on() && !is_trunk(p.ifindex) && relay::first_packet(c, p, view))
+    return;
   if (session == Core::kNoSession || !c.agents[session].is_proven(path_of(p))) {
     // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
     // budget.

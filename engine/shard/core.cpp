@@ -2,7 +2,9 @@
 
 #include <cassert>
 
+#include "engine/role/trunk.h"
 #include "engine/role/turn.h"
+#include "net/crypto/hmac.h"
 
 namespace sluice::engine {
 namespace {
@@ -21,6 +23,14 @@ size_t relay_bytes(const ShardLimits& l) {
          array_bytes<ice::Admission::Line>(relay::Limits::kAdmissionLines);
 }
 
+size_t trunk_bytes(const TrunkLimits& l) {
+  if (l.peers == 0) return 0;
+  return array_bytes<trunk::Peer>(l.peers) + array_bytes<trunk::Rx>(l.rx) +
+         array_bytes<TrunkState::Out>(l.peers) + array_bytes<TrunkState::Sealed>(l.sealed()) +
+         array_bytes<uint16_t>(l.peers) + array_bytes<uint16_t>(l.servers) + array_bytes<uint16_t>(l.peers) +
+         array_bytes<TrunkState::Adopted>(size_t{l.shards} * l.peers);
+}
+
 /// With a relay two per flow: one for each direction.
 uint32_t flow_entries(const ShardLimits& l) { return l.flows + 2 * l.relay.flows + l.turn.flows(); }
 
@@ -33,7 +43,7 @@ constexpr Micros kReportSoon = seconds(1);
 size_t Core::bytes_for(const ShardLimits& l) {
   const size_t n = l.sessions;
   return padded(PacketPool::bytes_for(l.pool_slots)) + padded(FlowTable::bytes_for(flow_entries(l))) +
-         relay_bytes(l) + padded(l.relay_ports_bytes) + padded(l.turn.bytes()) +
+         relay_bytes(l) + padded(l.relay_ports_bytes) + padded(l.turn.bytes()) + trunk_bytes(l.trunk) +
          array_bytes<ice::Admission::Line>(ShardLimits::kAdmissionLines) +
          array_bytes<TimerWheel::Node>(n + kTimers) +
          array_bytes<MemberLists::Chunk>(MemberLists::chunks_for(l.sessions, l.rooms)) +
@@ -127,6 +137,33 @@ void Core::start_turn(TurnShared& shared) {
   turn.server->set_unix_time(now, (now.us + unix_offset_us) / 1'000'000);
 }
 
+void Core::start_trunk(TrunkRoutes& routes, const TrunkRole& role) {
+  const TrunkLimits& l = limits.trunk;
+  trunk.routes = &routes;
+  trunk.server_at = role.server_at;
+  trunk.relay_at = role.relay_at;
+  trunk.peers = arena.take_zeroed<trunk::Peer>("trunk peers", l.peers);
+  trunk.rx = arena.take_zeroed<trunk::Rx>("trunk replay windows", l.rx);
+  trunk.out = arena.take_zeroed<TrunkState::Out>("trunk writers", l.peers);
+  trunk.sealed = arena.take_zeroed<TrunkState::Sealed>("trunk datagrams of a batch", l.sealed());
+  trunk.active = arena.take_zeroed<uint16_t>("trunk peers of a batch", l.peers);
+  trunk.of_server = arena.take_zeroed<uint16_t>("trunk peers of servers", l.servers);
+  trunk.server_of = arena.take_zeroed<uint16_t>("servers of trunk peers", l.peers);
+  trunk.adopted =
+      arena.take_zeroed<TrunkState::Adopted>("relays of other shards", size_t{l.shards} * l.peers);
+  std::ranges::fill(trunk.out, TrunkState::Out{});
+  trunk.gmac = std::move(
+      *crypto::GmacKeys::make(crypto::GmacKeys::Kind::automatic, trunk::Trunk::gmac_places(l.peers, l.rx)));
+  const trunk::Config config{.id = name_on_trunk(node),
+                             .shard = id.v,
+                             .shards = static_cast<uint8_t>(shards),
+                             // Who comes back is known as soon as who goes.
+                             .hello_interval_down = millis(50)};
+  trunk.trunk.emplace(config, trunk::Trunk::Memory{trunk.peers, trunk.rx}, crypto::kPrimitives,
+                      trunk.gmac->view(), random.view());
+  trunk.trunk->set_key(TrunkLimits::kKeyId, role.key);
+}
+
 HashSeed Core::random_seed() {
   const uint64_t k0 = random.view().u64();
   return {k0, random.view().u64()};
@@ -171,17 +208,24 @@ void Core::drop_unsent(const Packet& p, Drop why, uint32_t session) {
 }
 
 void Core::flush_tx() {
+  flush_frames(*this);
   if (!tx.empty()) backend->send(tx, unsent);
 }
 
 void Core::transmit(const Packet& p) {
   if (is_virtual(p.ifindex)) [[unlikely]]
     return transmit_virtual(p);
-  if (tx.full()) flush_tx();
+  to_socket(p);
+}
+
+void Core::to_socket(const Packet& p) {
+  // Frames go on collecting: a batch may be longer than what is sent at once.
+  if (tx.full()) backend->send(tx, unsent);
   tx.push(p);
 }
 
 void Core::transmit_virtual(const Packet& p) {
+  if (is_trunk(p.ifindex)) return transmit_by_trunk(*this, p);
   if (is_inside(p.ifindex)) return transmit_inside(*this, p);
   drop_unsent(p, Drop::tx_no_route);
 }

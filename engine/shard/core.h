@@ -19,6 +19,7 @@
 #include "engine/shard/room_local.h"
 #include "engine/shard/seqlock.h"
 #include "engine/shard/session.h"
+#include "engine/shard/trunk_state.h"
 #include "engine/slow/handshake_worker.h"
 #include "net/base/flat_table.h"
 #include "net/base/pool.h"
@@ -41,6 +42,7 @@ struct ShardLimits {
   relay::Limits relay{};
   size_t relay_ports_bytes = 0;  ///< relay::LocalPorts::bytes_for()
   TurnLimits turn{};
+  TrunkLimits trunk{};
 };
 
 /// Protected in batches: jobs wait here until the batch is full or the role is done.
@@ -53,6 +55,13 @@ struct ProtectQueue {
   /// Slots that jobs read from; dropped once nothing waits.
   size_t sources_n = 0;
   std::array<SlotIndex, kCapacity> source;
+};
+
+/// What a shard of a trunk is told besides its limits.
+struct TrunkRole {
+  trunk::Key key{};
+  Endpoint server_at;  ///< its socket for relays; port 0: this is no server
+  Endpoint relay_at;   ///< its socket for servers; port 0: this is no relay
 };
 
 /// What a relay's shard is told besides its limits.
@@ -76,10 +85,13 @@ class Core {
   void start_relay(relay::Shared& shared, const RelayRole& role);
   /// The same of TURN, after start_relay() if both are.
   void start_turn(TurnShared& shared);
+  /// The same of a trunk, when `node` is known.
+  void start_trunk(TrunkRoutes& routes, const TrunkRole& role);
   /// The wheel's nodes that are no session's.
   uint32_t relay_timer() const { return limits.sessions; }
   uint32_t turn_timer() const { return limits.sessions + 1; }
-  static constexpr uint32_t kTimers = 2;
+  uint32_t trunk_timer() const { return limits.sessions + 2; }
+  static constexpr uint32_t kTimers = 3;
 
   // Time
   NtpTime ntp_now() const { return NtpTime::from_unix_us(static_cast<uint64_t>(now.us + unix_offset_us)); }
@@ -102,6 +114,8 @@ class Core {
   /// A finished datagram; the slot is the batch's from here on, or, if its ifindex names no interface of the
   /// host, of what stands behind that.
   void transmit(const Packet& p);
+  /// Likewise, whatever its ifindex says.
+  void to_socket(const Packet& p);
   void flush_tx();
   /// A datagram of `session` in a fresh slot to `to`, without consulting the agent's limits.
   void transmit_to(const ice::PathAddress& to, SlotIndex slot, size_t len, uint32_t session);
@@ -206,6 +220,7 @@ class Core {
 
   relay::State relay;
   TurnState turn;
+  TrunkState trunk;
 
   // Batches and counters
   TxBatch tx;

@@ -15,5 +15,7 @@ constexpr bool is_virtual(uint32_t ifindex) { return ifindex >= kInsideInterface
 constexpr bool is_trunk(uint32_t ifindex) { return ifindex >= kTrunkInterface; }
 constexpr bool is_stream(uint32_t ifindex) { return ifindex >= kStreamInterface && !is_trunk(ifindex); }
 constexpr bool is_inside(uint32_t ifindex) { return ifindex == kInsideInterface; }
+/// Whether what goes to `a`'s interface reaches `b`'s too: interfaces of the host all do.
+constexpr bool same_leg(uint32_t a, uint32_t b) { return a == b || (!is_virtual(a) && !is_virtual(b)); }
 
 }  // namespace sluice::engine

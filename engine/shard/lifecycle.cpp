@@ -209,7 +209,7 @@ void apply(Core& c, uint32_t session, const ice::Actions& a) {
 
 void authentic(Core& c, uint32_t session, const ice::PathAddress& from, bool newest) {
   const SessionHot& h = c.hot[session];
-  if (h.path_settled && from.same_path(h.path)) [[likely]]
+  if (h.path_settled && from.same_path(h.path) && same_leg(from.ifindex, h.path.ifindex)) [[likely]]
     return;
   apply(c, session, c.agents[session].proven_by_media(from, newest, c.now));
 }

@@ -17,7 +17,8 @@ struct Command {
     forget,       ///< session: it has ended; drop what points at its owner
     room,         ///< room, room_gen, publisher, publisher_shard, shards_with_players
     room_closed,  ///< room, room_gen
-    server,       ///< server, address, present, trunk: where a relay finds it
+    server,       ///< server, server_name, address, present, trunk: where a relay finds it
+    draining,     ///< this process takes no new sessions
   };
   Kind kind = Kind::close;
   CloseReason reason = CloseReason::none;
@@ -28,6 +29,7 @@ struct Command {
   uint64_t shards_with_players = 0;  ///< bit per shard
   Endpoint address;                  ///< of a server
   uint16_t server = 0;
+  uint32_t server_name = 0;  ///< relay::name_on_trunk()
   bool present = false;
   bool trunk = false;
 };

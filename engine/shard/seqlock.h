@@ -28,6 +28,9 @@ class SeqLocked {
     version_.store(v + 2, std::memory_order_release);
   }
 
+  /// Any thread: changes with every store(), and is 0 before the first.
+  uint32_t version() const { return version_.load(std::memory_order_acquire); }
+
   /// Any thread. False if the writer was at work the whole time; the caller keeps what it had.
   bool load(T& out) const {
     for (int attempt = 0; attempt < 1000; ++attempt) {

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "engine/role/relay.h"
+#include "engine/role/trunk.h"
 #include "engine/shard/lifecycle.h"
 #include "engine/shard/static_memory.h"
 #include "net/wire/classify.h"
@@ -117,6 +118,7 @@ void Shard::process(RxBatch& batch, bool lent) {
   }
   dtls_batch(core_, sorted.dtls.view());
   media_batch(core_, sorted.media.view());
+  if (sorted.trunk.n > 0) take_trunk(sorted.trunk.view());
   batch.clear();
   process_inside();
 }
@@ -124,6 +126,30 @@ void Shard::process(RxBatch& batch, bool lent) {
 /// Once is enough: nothing that arrives so is a TURN client's.
 void Shard::process_inside() {
   if (!core_.turn.inside.empty()) process(core_.turn.inside, false);
+}
+
+void Shard::take_trunk(std::span<const Packet* const> in) {
+  bool to_server = false;
+  trunk::Frame f;
+  for (const Packet* datagram : in) {
+    const auto arrived = open_trunk(core_, *datagram);
+    if (!arrived) continue;
+    if (arrived->to_server != to_server) deliver_frames(to_server);
+    to_server = arrived->to_server;
+    trunk::Reader frames(arrived->frames);
+    while (frames.next(f)) {
+      if (frames_.full()) deliver_frames(to_server);
+      frames_.push(packet_of(core_, *datagram, arrived->peer, f));
+    }
+    if (!frames.ok()) core_.count(Drop::trunk_malformed);
+    core_.release(*datagram);
+  }
+  deliver_frames(to_server);
+}
+
+/// Frames to a server are packets like any other from here on.
+void Shard::deliver_frames(bool to_server) {
+  to_server ? process(frames_, false) : relay::down_frames(core_, frames_);
 }
 
 /// Whose the packet is; nothing if it was handed over.
@@ -155,10 +181,11 @@ void Shard::look_again(Sorted::List& list, bool lent) {
 Shard::TurnBits Shard::turn_bits(RxBatch& batch) const {
   TurnBits bits;
   for (size_t i = 0; i < batch.size(); ++i) {
+    if (is_trunk(batch[i].ifindex)) continue;
     if (core_.relay.ports.contains(batch[i].local)) {
       core_.turn.server->prefetch_relay(batch[i].local);
       bits.peers |= uint64_t{1} << i;
-    } else if (is_turns(core_, batch[i])) {
+    } else if (is_turns(core_, batch[i]) && !core_.trunk.owns(batch[i].local)) {
       bits.clients |= uint64_t{1} << i;
     }
   }
@@ -216,11 +243,15 @@ void Shard::resolve_turn(Packet& p, FlowValue* flow, bool lent, Sorted& out) {
 }
 
 void Shard::resolve_one(Packet& p, FlowValue* flow, bool lent, Sorted& out) {
-  if (flow != nullptr && flow->is(FlowKind::relay)) {
+  // What a relay has sent is not relayed again.
+  const bool by_trunk = is_trunk(p.ifindex);
+  if (flow != nullptr && flow->is(FlowKind::relay) && !by_trunk) {
     out.up.add(p, flow);
-  } else if (flow != nullptr && flow->is(FlowKind::back)) {
+  } else if (flow != nullptr && flow->is(FlowKind::back) && !by_trunk) {
     out.down.add(p, flow);
-  } else if (flow == nullptr && core_.relay.ports.contains(p.local)) {
+  } else if (flow == nullptr && !by_trunk && core_.trunk.owns(p.local)) {
+    out.trunk.item[out.trunk.n++] = &p;
+  } else if (flow == nullptr && !by_trunk && core_.relay.ports.contains(p.local)) {
     core_.drop(p, Drop::flow_unknown);
   } else if (const auto owner = owner_of(p, flow, lent)) {
     add_by_class(p, *owner, out);
@@ -258,6 +289,11 @@ void Shard::take_from_peer(ShardId from, const PeerMessage& m, Packet& p) {
   if (m.kind == Kind::room_rtp) {
     on_room_message(core_, m, &p);
     return core_.release_later(p);
+  }
+  if (is_trunk(p.ifindex)) {
+    const auto peer = adopt_relay(core_, from.v, static_cast<uint16_t>(p.ifindex & ~kTrunkInterface));
+    if (!peer) return core_.drop(p, Drop::trunk_full);
+    p.ifindex = kTrunkInterface | *peer;
   }
   p.rx_time = core_.now;
   // Whoever answers a TURN client sends the answer back the way that its request came.
@@ -312,7 +348,10 @@ void Shard::take_commands() {
       case Command::Kind::room_closed:
         return close_room(core_, m.room, m.room_gen);
       case Command::Kind::server:
-        return relay::put_server(core_, m.server, m.address, m.present, m.trunk);
+        return relay::put_server(core_, m);
+      case Command::Kind::draining:
+        if (core_.trunk.on()) core_.trunk.trunk->set_draining(true);
+        return;
     }
   });
   if (n > 0) publish_soon();
@@ -323,13 +362,16 @@ void Shard::fire_timers() {
   const size_t n = core_.wheel.advance(core_.now, due);
   if (n > 0) publish_soon();
   for (size_t i = 0; i < n; ++i) {
-    if (due[i] == core_.relay_timer())
-      core_.wheel.schedule(due[i], relay::sweep(core_));
-    else if (due[i] == core_.turn_timer())
-      core_.wheel.schedule(due[i], turn_expire(core_));
-    else
+    if (due[i] < core_.limits.sessions)
       on_timer(core_, due[i]);
+    else
+      core_.wheel.schedule_no_later(due[i], on_own_timer(due[i]));
   }
+}
+
+Micros Shard::on_own_timer(uint32_t node) {
+  if (node == core_.relay_timer()) return relay::sweep(core_);
+  return node == core_.turn_timer() ? turn_expire(core_) : poll_trunk(core_);
 }
 
 void Shard::ring_bells() {

@@ -68,6 +68,12 @@ class Shard {
       void add(Packet& p, uint32_t session) { item[n++] = {&p, session}; }
       std::span<const Routed> view() const { return {item.data(), n}; }
     };
+    /// Not initialised: most batches have none.
+    struct TrunkList {
+      size_t n = 0;
+      std::array<const Packet*, kRxBurst> item;
+      std::span<const Packet* const> view() const { return {item.data(), n}; }
+    };
     struct RelayList {
       size_t n = 0;
       std::array<relay::RelayPacket, kRxBurst> item;
@@ -83,6 +89,7 @@ class Shard {
     List stun, dtls, media;
     RelayList up, down;
     TurnList turn_requests, turn_up, turn_down;
+    TrunkList trunk;
   };
   /// What is known of a batch's packets before their flows are: a bit per packet.
   struct TurnBits {
@@ -91,6 +98,11 @@ class Shard {
   };
   static_assert(kRxBurst <= 64);
   enum class Sleep : uint8_t { none, sound, short_of_slots };
+  /// Datagrams with many packets in each.
+  void take_trunk(std::span<const Packet* const> in);
+  void deliver_frames(bool to_server);
+  /// When to be called next.
+  Micros on_own_timer(uint32_t node);
   /// `lent`: by another shard, which has had its guess at whose the packets are.
   void process(RxBatch& batch, bool lent);
   void resolve(RxBatch& batch, bool lent, Sorted& out);
@@ -119,6 +131,7 @@ class Shard {
   ShardBells bells_;
   RxBatch rx_;
   RxBatch peer_rx_;
+  RxBatch frames_;  ///< packets that came by trunk
   Micros publish_at_;
   bool busy_poll_ = false;
   SeqLocked<ShardReport> report_;

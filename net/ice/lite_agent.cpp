@@ -129,6 +129,7 @@ Actions LiteAgent::proven_by_media(const PathAddress& from, bool newest, Micros 
   p.proven = true;
   p.silent = false;
   p.heard = true;
+  if (newest) p.at.ifindex = from.ifindex;
   reconsider(now, out);
   if (path != selected_ && newest && now - nominated_at_ >= kNominationHold) select(path, now, out);
   return out;

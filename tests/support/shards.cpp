@@ -90,9 +90,14 @@ void MemoryBackend::tidy() {
   received_ = 0;
 }
 
-Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind, const engine::relay::RelayConfig& relay,
-               const engine::relay::TurnConfig& turn)
-    : links_(n, sizes), keys_(make_keys()), cipher_(make_cipher(kind)) {
+Shards::Shards(uint32_t n, const ShardsOptions& options)
+    : links_(n, options.sizes),
+      random_(options.seed),
+      node_(options.node),
+      keys_(make_keys()),
+      cipher_(make_cipher(options.kind)) {
+  const engine::relay::RelayConfig& relay = options.relay;
+  const engine::relay::TurnConfig& turn = options.turn;
   engine::ShardLimits limits{.sessions = kSessions, .rooms = 4, .flows = 8 * kSessions, .pool_slots = 2048};
   if (relay.on) {
     limits.relay = {.flows = relay.max_flows, .servers = relay.max_servers};
@@ -110,15 +115,25 @@ Shards::Shards(uint32_t n, engine::LinkSizes sizes, srtp::Kind kind, const engin
   }
   if (relay.on || turn.on)
     limits.relay_ports_bytes = engine::relay::LocalPorts::bytes_for(relay.addresses.size(), relay.ports);
+  if (options.trunk.on()) {
+    constexpr uint32_t kPeers = 32;
+    limits.trunk = {.peers = kPeers, .rx = 2 * kPeers, .servers = limits.relay.servers, .shards = n};
+    trunk_routes_ = std::make_unique<engine::TrunkRoutes>(n, kPeers);
+  }
   for (uint32_t i = 0; i < n; ++i) {
-    shards_.push_back(std::make_unique<engine::Shard>(ShardId{static_cast<uint8_t>(i)}, n, limits, directory_,
-                                                      links_.ports_of(i), make_keys(), make_cipher(kind),
-                                                      random_.view(), seconds(1), 0));
+    shards_.push_back(std::make_unique<engine::Shard>(
+        ShardId{static_cast<uint8_t>(i)}, n, limits, directory_, links_.ports_of(i), make_keys(),
+        make_cipher(options.kind), random_.view(), seconds(1), 0));
     auto backend = std::make_unique<MemoryBackend>(shards_[i]->pool());
     backends_.push_back(backend.get());
     shards_[i]->set_backend(std::move(backend));
+    shards_[i]->core().node = node_;
     if (relay.on) shards_[i]->core().start_relay(relay_->shared(), {.media = true, .idle = relay.idle});
     if (turn.on) shards_[i]->core().start_turn(*turn_);
+    if (options.trunk.on())
+      shards_[i]->core().start_trunk(*trunk_routes_, {.key = *options.trunk.key,
+                                                      .server_at = options.trunk.sockets[i].server,
+                                                      .relay_at = options.trunk.sockets[i].relay});
   }
   for (const auto& s : shards_)
     for (const auto& other : shards_) s->core().peer_slots.push_back(other->pool().slot_bytes(0));
@@ -136,7 +151,7 @@ Client Shards::offer(engine::Role role, uint32_t room) {
   c.spec.track[0] = track(role, kOpusPt, kOpus, 48'000, {0x80000000u + next_});
   c.spec.track[1] = track(role, kVp8Pt, kVp8, 90'000, {0x90000000u + next_});
   ice::UfragFields f;
-  f.node = 1;
+  f.node = node_.node;
   f.session_index = c.spec.key.index;
   f.session_gen = c.spec.key.gen;
   f.expiry = 100;

@@ -82,12 +82,23 @@ struct Client {
 
 inline constexpr uint8_t kOpus = 1, kVp8 = 2, kOpusPt = 111, kVp8Pt = 96;
 
+struct ShardsOptions {
+  engine::LinkSizes sizes{};
+  srtp::Kind kind = srtp::Kind::openssl;
+  engine::relay::RelayConfig relay{};  ///< with `on` they relay too, with the keys of keys()
+  engine::relay::TurnConfig
+      turn{};  ///< with `on` they serve TURN at kServer, from the relay ports of `relay`
+  engine::relay::TrunkConfig trunk{};
+  engine::relay::ServerId node{0, 1};
+  uint64_t seed = 7;
+};
+
 class Shards {
  public:
-  /// With `relay.on` they relay too, with the keys of keys(); with `turn.on` they serve TURN at kServer, from
-  /// the relay ports of `relay`.
+  Shards(uint32_t n, const ShardsOptions& options);
   explicit Shards(uint32_t n, engine::LinkSizes sizes = {}, srtp::Kind kind = srtp::Kind::openssl,
-                  const engine::relay::RelayConfig& relay = {}, const engine::relay::TurnConfig& turn = {});
+                  const engine::relay::RelayConfig& relay = {}, const engine::relay::TurnConfig& turn = {})
+      : Shards(n, ShardsOptions{.sizes = sizes, .kind = kind, .relay = relay, .turn = turn}) {}
 
   /// Known to the directory, to no shard yet. Audio and video, in the directions of the role.
   Client offer(engine::Role role, uint32_t room = 0);
@@ -95,6 +106,8 @@ class Shards {
   void check(const Client& c, uint32_t shard, stun::Attr role = stun::Attr::ice_controlling);
   /// Checked and with keys at `shard`.
   Client connect(engine::Role role, uint32_t shard, uint32_t room = 0);
+  /// A checked session of `shard` gets its keys with the next step.
+  void hand_keys(Client& c, uint32_t shard);
   /// What the control thread says of a room.
   void tell_room(uint32_t room, engine::SessionKey publisher, uint32_t publisher_shard, uint64_t players);
   void tell(uint32_t shard, const engine::Command& c) { (*links_.commands[shard])->try_push(c); }
@@ -128,15 +141,15 @@ class Shards {
   void discard_handshakes(uint32_t shard);
 
  private:
-  void hand_keys(Client& c, uint32_t shard);
-
   engine::Directory directory_{kSessions};
   engine::ShardLinks links_;
-  crypto::StreamRandom random_{uint64_t{7}};
+  crypto::StreamRandom random_;
+  engine::relay::ServerId node_;
   ice::ShardKeys keys_;
   std::unique_ptr<srtp::Cipher> cipher_;
   std::unique_ptr<engine::relay::Control> relay_;
   std::unique_ptr<engine::TurnShared> turn_;
+  std::unique_ptr<engine::TrunkRoutes> trunk_routes_;
   std::vector<std::unique_ptr<engine::Shard>> shards_;
   std::vector<MemoryBackend*> backends_;
   uint32_t next_ = 0;

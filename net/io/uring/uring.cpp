@@ -21,11 +21,11 @@ static_assert(kControlAt + kRxControlBytes == kHeadroom);
 static_assert(kControlAt % alignof(cmsghdr) == 0);
 
 constexpr unsigned kRxRequests = 256;  // a receive and a poll for each of kMaxListens sockets, and the waker
-static_assert(kRxRequests > 2 * kMaxListens);
+static_assert(kRxRequests > 2 * (kMaxListens + 4));
 
 // Places in both rings' tables: sockets from the front, the waker last.
 constexpr uint32_t kWakerFile = kFirstPortFile - 1;
-static_assert(kWakerFile >= kMaxListens + 2);  // and one per family for steered relay ports
+static_assert(kWakerFile >= kMaxListens + 4);  // two of a trunk, and one per family for steered relay ports
 
 using Op = RequestTag::Op;
 constexpr uint64_t tag(Op op, size_t socket = 0) {
