@@ -338,6 +338,11 @@ typedef struct sluice_server_stats {
   uint64_t flows, unconfirmed; /* now; of them, those that the server has not answered yet */
   uint64_t up_packets, up_bytes, down_packets, down_bytes; /* up: from clients to the server */
   uint64_t routes;
+  int up;              /* 1: every shard hears its trunk; without a trunk nobody knows, and it is 1 */
+  int draining;        /* by trunk: 1: it takes no new sessions */
+  unsigned rtt_us;     /* by trunk: the longest of all shards'; 0: not measured */
+  char claims[16];     /* by trunk: the name that it gives itself, if that is not its own; such a one is never up */
+  uint64_t lost_up, lost_down; /* by trunk: datagrams that never arrived */
 } sluice_server_stats;
 
 /* Makes a server known or gives it another address; calls that it owns follow. INVALID, LIMIT. */

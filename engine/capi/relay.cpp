@@ -170,6 +170,12 @@ sluice_server_stats server_stats(const relay::ServerReport& r) {
   s.down_packets = r.down_packets;
   s.down_bytes = r.down_bytes;
   s.routes = r.routes;
+  s.up = r.up ? 1 : 0;
+  s.draining = r.draining ? 1 : 0;
+  s.rtt_us = r.rtt_us;
+  if (r.claims != 0) capi::copy_text(s.claims, relay::to_text(relay::id_on_trunk(r.claims)));
+  s.lost_up = r.lost_up;
+  s.lost_down = r.lost_down;
   return s;
 }
 

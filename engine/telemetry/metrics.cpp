@@ -146,15 +146,15 @@ void add_engine(const sluice_engine_stats& e, std::vector<MetricFamily>& out) {
   out.push_back(std::move(dtls));
 }
 
-using ServerField = uint64_t sluice_server_stats::*;
-
 /// One series for each server; those without a name go by their address.
+template <class Field>
 MetricFamily per_server(const Snapshot& snapshot, const char* name, const char* help, MetricType type,
-                        ServerField field) {
+                        Field sluice_server_stats::* field, bool only_trunks = false) {
   MetricFamily f = family(name, help, type);
   for (const auto& s : snapshot.servers)
-    f.metric.push_back(
-        metric(type, static_cast<double>(s.*field), {{"server", s.id[0] != 0 ? s.id : s.address}}));
+    if (!only_trunks || s.trunk != 0)
+      f.metric.push_back(
+          metric(type, static_cast<double>(s.*field), {{"server", s.id[0] != 0 ? s.id : s.address}}));
   return f;
 }
 
@@ -163,6 +163,20 @@ MetricFamily both_ways(const char* name, const char* help, uint64_t up, uint64_t
   f.metric.push_back(metric(MetricType::Counter, static_cast<double>(up), {{"direction", "up"}}));
   f.metric.push_back(metric(MetricType::Counter, static_cast<double>(down), {{"direction", "down"}}));
   return f;
+}
+
+void add_trunks(const Snapshot& s, std::vector<MetricFamily>& out) {
+  using S = sluice_server_stats;
+  constexpr MetricType kCounter = MetricType::Counter, kGauge = MetricType::Gauge;
+  out.push_back(per_server(s, "sluice_trunk_up", "1: every shard hears the server", kGauge, &S::up, true));
+  out.push_back(
+      per_server(s, "sluice_trunk_draining", "1: it takes no new sessions", kGauge, &S::draining, true));
+  out.push_back(per_server(s, "sluice_trunk_rtt_microseconds", "Round trip to it, the longest of all shards'",
+                           kGauge, &S::rtt_us, true));
+  out.push_back(per_server(s, "sluice_trunk_lost_up_total", "Datagrams to it that never arrived", kCounter,
+                           &S::lost_up, true));
+  out.push_back(per_server(s, "sluice_trunk_lost_down_total", "Datagrams from it that never arrived",
+                           kCounter, &S::lost_down, true));
 }
 
 void add_servers(const Snapshot& s, std::vector<MetricFamily>& out) {
@@ -180,6 +194,7 @@ void add_servers(const Snapshot& s, std::vector<MetricFamily>& out) {
                            &S::down_packets));
   out.push_back(
       per_server(s, "sluice_server_down_bytes_total", "UDP payload bytes from it", kCounter, &S::down_bytes));
+  add_trunks(s, out);
 }
 
 void add_relay(const Snapshot& snapshot, std::vector<MetricFamily>& out) {

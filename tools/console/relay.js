@@ -16,6 +16,9 @@ const kColumns = [
     text: ({ address }) => address },
   { key: 'leg', title: 'Leg', tip: 'trunk: many packets in one datagram; ports: a port of the relay for each client',
     text: ({ trunk }) => (trunk ? 'trunk' : 'ports') },
+  { key: 'state', title: 'State', tip: 'Of a trunk: whether every shard hears the server, and how far away it is',
+    sort: ({ state }) => state ?? '', text: ({ state, rtt_us: us }) =>
+      (state === 'up' && us > 0 ? `up, ${(us / 1000).toFixed(1)} ms` : state ?? '') },
   count('flows', 'Flows'), count('unconfirmed', 'Unconfirmed', 'The server has not answered them yet'),
   count('routes', 'Routes', 'Installed for ufrags that others minted'),
   rate('up', 'Up pkt/s', format.count), rate('down', 'Down pkt/s', format.count),

@@ -99,6 +99,8 @@ TopServer server(const json::object& o) {
   s.name = text(o, "id");
   if (s.name.empty()) s.name = s.address;
   s.trunk = flag(o, "trunk");
+  s.state = text(o, "state");
+  s.rtt_ms = static_cast<double>(count(o, "rtt_us")) / 1000;
   put_flows(o, s);
   return s;
 }

@@ -112,7 +112,14 @@ const TopServer* before_of(const TopView& view, const TopServer& s) {
   return nullptr;
 }
 
-constexpr std::string_view kServerRow = "{:>15} {:<23} {:<5} {:>8} {:>8} {:>7} {:>8} {:>8} {:>8} {:>8}";
+/// How its packets get there, and how that does.
+std::string leg_of(const TopServer& s) {
+  if (!s.trunk) return "ports";
+  if (s.state == "up" && s.rtt_ms > 0) return fmt::format("trunk {:.1f} ms", s.rtt_ms);
+  return "trunk " + std::string(printable(s.state, 8));
+}
+
+constexpr std::string_view kServerRow = "{:>15} {:<23} {:<14} {:>8} {:>8} {:>7} {:>8} {:>8} {:>8} {:>8}";
 
 template <class T>
 void server_row(Screen& screen, const TopView& view, std::string_view name, std::string_view address,
@@ -146,7 +153,7 @@ void relay(Screen& screen, const TopFrame& frame, const TopView& view) {
   });
   for (size_t i = 0; i < shown; ++i) {
     const TopServer& s = *order[i];
-    server_row(screen, view, printable(s.name, 15), printable(s.address, 23), s.trunk ? "trunk" : "port", s,
+    server_row(screen, view, printable(s.name, 15), printable(s.address, 23), leg_of(s), s,
                before_of(view, s));
   }
   server_row(screen, view, "all", fmt::format("flows max {}", r.max_flows), "", r,

@@ -32,6 +32,8 @@ struct TopServer {
   std::string name;  ///< its ID, or the address of one that has none
   std::string address;
   bool trunk = false;
+  std::string state;  ///< of a trunk
+  double rtt_ms = 0;  ///< of a trunk; 0: not measured
   uint64_t flows = 0, unconfirmed = 0, routes = 0;
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
 };

@@ -34,6 +34,16 @@ void traffic(Json& json, std::string_view key, uint64_t packets, uint64_t bytes)
   json.key(key).begin_object().member("packets", packets).member("bytes", bytes).end_object();
 }
 
+void trunk_state(Json& json, const sluice_server_stats& s) {
+  json.member("state", s.up == 0         ? "down"
+                       : s.draining != 0 ? "draining"
+                                         : "up")
+      .member("rtt_us", s.rtt_us)
+      .member("lost_up", s.lost_up)
+      .member("lost_down", s.lost_down);
+  if (s.claims[0] != 0) json.member("claims", s.claims);
+}
+
 /// Routes as the C API takes them; they point into the parsed body.
 struct RouteList {
   boost::json::object body;
@@ -116,6 +126,7 @@ std::string server_json(const sluice_server_stats& s) {
       .member("routes", s.routes);
   traffic(json, "up", s.up_packets, s.up_bytes);
   traffic(json, "down", s.down_packets, s.down_bytes);
+  if (s.trunk != 0) trunk_state(json, s);
   json.end_object();
   return json.take();
 }

@@ -65,6 +65,8 @@ Snapshot snapshot() {
   s.servers.resize(2);
   std::strcpy(s.servers[0].id, "1.7");
   s.servers[0].up_packets = 11;
+  s.servers[0].trunk = s.servers[0].up = 1;
+  s.servers[0].rtt_us = 1500;
   std::strcpy(s.servers[1].address, "192.0.2.9:3478");
   s.servers[1].flows = 4;
   return s;
@@ -99,6 +101,9 @@ TEST_CASE("servers go by their name, or by their address, and only a relay has s
   CHECK(t.sample.at("sluice_relay_bytes_total{direction=\"down\"}") == 99);
   CHECK(t.sample.at("sluice_server_up_packets_total{server=\"1.7\"}") == 11);
   CHECK(t.sample.at("sluice_server_flows{server=\"192.0.2.9:3478\"}") == 4);
+  CHECK(t.sample.at("sluice_trunk_up{server=\"1.7\"}") == 1);
+  CHECK(t.sample.at("sluice_trunk_rtt_microseconds{server=\"1.7\"}") == 1500);
+  CHECK_FALSE(t.sample.contains("sluice_trunk_up{server=\"192.0.2.9:3478\"}"));
   Snapshot media = snapshot();
   media.relay.relay = 0;
   CHECK_FALSE(parse(render(media, SetupTimes())).sample.contains("sluice_relay_flows"));

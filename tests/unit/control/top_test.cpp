@@ -29,7 +29,7 @@ constexpr const char* kRelay =
  "ports_open":7})";
 constexpr const char* kServers =
     R"({"servers":[{"id":"7","address":"192.0.2.7:1","trunk":true,"flows":10,"unconfirmed":0,"routes":0,
- "up":{"packets":400,"bytes":40000},"down":{"packets":500,"bytes":50000}},
+ "up":{"packets":400,"bytes":40000},"down":{"packets":500,"bytes":50000},"state":"up","rtt_us":1520},
  {"id":null,"address":"192.0.2.8:2","trunk":false,"flows":20,"unconfirmed":1,"routes":5,
  "up":{"packets":600,"bytes":60000},"down":{"packets":1500,"bytes":150000}}]})";
 
@@ -97,7 +97,7 @@ TEST_CASE("servers are listed busiest first, with rates between two rounds") {
     return size_t{0};
   };
   CHECK(at("192.0.2.8:2") < at("192.0.2.7:1"));
-  CHECK(text[at("192.0.2.7:1")].find("trunk") != std::string::npos);
+  CHECK(text[at("192.0.2.7:1")].find("trunk 1.5 ms") != std::string::npos);
   CHECK(text[at("192.0.2.7:1")].find(" 50 ") != std::string::npos);
   CHECK(text[at("192.0.2.7:1")].find("500k") != std::string::npos);
   CHECK(text[at("created 40")].find("routes 5 of 9") != std::string::npos);
