@@ -227,6 +227,15 @@ relay::RelayTotals Engine::relay_totals() const {
   return sum;
 }
 
+turn::Counters Engine::turn_totals() const {
+  turn::Counters sum;
+  for (size_t s = 0; s < shards_.size(); ++s) {
+    ShardReport r;
+    if (shard_report(s, r)) add(sum, r.turn);
+  }
+  return sum;
+}
+
 void Engine::set_bells(slow::Wake control, slow::Wake worker) {
   ShardBells bells{control, worker, {}, {}};
   for (const auto& shard : shards_) {

@@ -99,6 +99,8 @@ class Engine {
   size_t remove_routes(std::span<const relay::RouteRequest> routes);
   std::vector<relay::ServerReport> servers() const;
   relay::RelayTotals relay_totals() const;
+  /// All zero if this process serves no TURN.
+  turn::Counters turn_totals() const;
 
   /// Takes what the shards have to say, pushes what they must know, ends what is overdue. At least once a
   /// second.

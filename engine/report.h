@@ -9,6 +9,7 @@
 #include "engine/spec.h"
 #include "net/base/drop.h"
 #include "net/io/backend.h"
+#include "net/turn/types.h"
 
 namespace sluice::engine {
 
@@ -57,6 +58,7 @@ struct ShardReport {
   uint32_t pool_capacity = 0;
   uint32_t pool_free = 0;
   relay::RelayTotals relay;
+  turn::Counters turn;
   io::IoCounters io;
   DropCounters drops;   ///< of packets received
   DropCounters unsent;  ///< of datagrams that were to be sent

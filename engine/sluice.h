@@ -381,6 +381,26 @@ typedef struct sluice_relay_stats {
 
 void sluice_get_relay_stats(sluice_engine* engine, sluice_relay_stats* out);
 
+#define SLUICE_TURN_REFUSALS_MAX 16
+
+typedef struct sluice_turn_stats {
+  size_t size;
+  int on;
+  unsigned allocations, max_allocations; /* now; per process */
+  unsigned streams;      /* of them, those whose client came by TCP or TLS */
+  unsigned reservations; /* ports held for a RESERVATION-TOKEN */
+  uint64_t created, expired, deleted, moved, refreshed; /* allocations; moved: to another client address */
+  uint64_t permissions, channels; /* installed or refreshed */
+  uint64_t bindings;     /* STUN binding requests answered */
+  uint64_t up_packets, up_bytes, down_packets, down_bytes; /* payload; up: from clients to peers */
+  uint64_t channel_packets; /* of both directions, those by ChannelData */
+  unsigned refused_count;
+  unsigned refused_code[SLUICE_TURN_REFUSALS_MAX]; /* 401, 486, ... */
+  uint64_t refused[SLUICE_TURN_REFUSALS_MAX];
+} sluice_turn_stats;
+
+void sluice_get_turn_stats(sluice_engine* engine, sluice_turn_stats* out);
+
 typedef struct sluice_minted {
   size_t size;
   char ufrag[32];

@@ -16,6 +16,8 @@ using capi::invalid_text;
 using engine::Failure;
 namespace relay = sluice::engine::relay;
 
+static_assert(turn::kRefusals <= SLUICE_TURN_REFUSALS_MAX);
+
 namespace {
 
 constexpr uint32_t kDefaultRouteTtl = 3600;
@@ -255,6 +257,37 @@ void sluice_get_relay_stats(sluice_engine* e, sluice_relay_stats* out) {
     s.max_flows = config.relay.on ? config.relay.max_flows : 0;
     s.servers = static_cast<unsigned>(e->engine->servers().size());
     s.ports_open = t.ports_open;
+    capi::hand_out(out, s);
+    return SLUICE_OK;
+  });
+}
+
+void sluice_get_turn_stats(sluice_engine* e, sluice_turn_stats* out) {
+  (void)capi::guarded(nullptr, [&] {
+    const relay::TurnConfig& config = e->engine->config().turn;
+    const turn::Counters t = e->engine->turn_totals();
+    sluice_turn_stats s{};
+    s.on = config.on ? 1 : 0;
+    s.allocations = t.allocations;
+    s.max_allocations = config.on ? config.max_allocations : 0;
+    s.streams = t.streams;
+    s.reservations = t.reservations;
+    s.created = t.created;
+    s.expired = t.expired;
+    s.deleted = t.deleted;
+    s.moved = t.moved;
+    s.refreshed = t.refreshed;
+    s.permissions = t.permissions;
+    s.channels = t.channels;
+    s.bindings = t.bindings;
+    s.up_packets = t.channel_to_peer + t.send_to_peer;
+    s.up_bytes = t.bytes_to_peer;
+    s.down_packets = t.channel_to_client + t.data_to_client;
+    s.down_bytes = t.bytes_to_client;
+    s.channel_packets = t.channel_to_peer + t.channel_to_client;
+    s.refused_count = turn::kRefusals;
+    std::ranges::copy(turn::kRefusalCodes, s.refused_code);
+    std::ranges::copy(t.refused, s.refused);
     capi::hand_out(out, s);
     return SLUICE_OK;
   });

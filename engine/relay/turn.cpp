@@ -40,6 +40,16 @@ TokenRate rate_of(uint64_t bits_per_second) {
 
 }  // namespace
 
+void add(turn::Counters& sum, const turn::Counters& shard) {
+  using C = turn::Counters;
+  for (auto field : {&C::allocations, &C::reservations, &C::streams}) sum.*field += shard.*field;
+  for (auto field : {&C::created, &C::expired, &C::deleted, &C::moved, &C::refreshed, &C::permissions,
+                     &C::channels, &C::bindings, &C::channel_to_peer, &C::send_to_peer, &C::channel_to_client,
+                     &C::data_to_client, &C::bytes_to_peer, &C::bytes_to_client})
+    sum.*field += shard.*field;
+  for (size_t i = 0; i < turn::kRefusals; ++i) sum.refused[i] += shard.refused[i];
+}
+
 TurnShared::TurnShared(const relay::TurnConfig& config, const Environment& environment,
                        const crypto::Random& random)
     : shards(environment.shards),

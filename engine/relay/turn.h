@@ -92,6 +92,9 @@ struct TurnState {
   Micros sweep_due = kNever;
 };
 
+/// Adds one shard's figures to those of others.
+void add(turn::Counters& sum, const turn::Counters& shard);
+
 /// A TURN client's place in the flow table. The same addresses may be a session's or a relayed client's as
 /// well (browsers send both from one socket), so TURN's are filed under what is no address of anybody: the
 /// public one with its first bit flipped. Of a stream client the stream alone counts.

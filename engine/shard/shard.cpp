@@ -404,6 +404,7 @@ void Shard::publish() {
     r.relay = relay::totals(core_);
     relay::publish_counters(core_);
   }
+  if (core_.turn.on()) r.turn = core_.turn.server->counters();
   report_.store(r);
   publish_at_ = kNever;
 }

@@ -219,6 +219,34 @@ void add_relay(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
   add_servers(snapshot, out);
 }
 
+void add_turn(const sluice_turn_stats& t, std::vector<MetricFamily>& out) {
+  if (t.on == 0) return;
+  const auto one = [&](const char* name, const char* help, MetricType type, uint64_t value) {
+    out.push_back(single(name, help, type, static_cast<double>(value)));
+  };
+  constexpr MetricType kCounter = MetricType::Counter, kGauge = MetricType::Gauge;
+  one("sluice_turn_allocations", "TURN allocations", kGauge, t.allocations);
+  one("sluice_turn_allocations_max", "TURN allocations that there is room for", kGauge, t.max_allocations);
+  one("sluice_turn_stream_allocations", "Allocations whose client came by TCP or TLS", kGauge, t.streams);
+  one("sluice_turn_reservations", "Ports held for a reservation token", kGauge, t.reservations);
+  one("sluice_turn_allocations_created_total", "Allocations made", kCounter, t.created);
+  one("sluice_turn_allocations_expired_total", "Allocations that nobody refreshed", kCounter, t.expired);
+  one("sluice_turn_allocations_deleted_total", "Allocations that their clients ended", kCounter, t.deleted);
+  one("sluice_turn_allocations_moved_total", "Moves of clients to other addresses", kCounter, t.moved);
+  one("sluice_turn_refreshes_total", "Allocations refreshed", kCounter, t.refreshed);
+  one("sluice_turn_permissions_total", "Permissions installed or refreshed", kCounter, t.permissions);
+  one("sluice_turn_channels_total", "Channels bound or refreshed", kCounter, t.channels);
+  one("sluice_turn_bindings_total", "STUN binding requests answered", kCounter, t.bindings);
+  out.push_back(both_ways("sluice_turn_packets_total", "Payloads relayed; up is from client to peer",
+                          t.up_packets, t.down_packets));
+  out.push_back(both_ways("sluice_turn_bytes_total", "Payload bytes relayed", t.up_bytes, t.down_bytes));
+  MetricFamily refused = family("sluice_turn_refused_total", "Requests refused, by error code", kCounter);
+  for (unsigned i = 0; i < t.refused_count; ++i)
+    refused.metric.push_back(
+        metric(kCounter, static_cast<double>(t.refused[i]), {{"code", std::to_string(t.refused_code[i])}}));
+  out.push_back(std::move(refused));
+}
+
 double resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   double total = 0;
@@ -250,6 +278,8 @@ Snapshot take_snapshot(sluice_engine* engine) {
   }
   out.relay.size = sizeof out.relay;
   sluice_get_relay_stats(engine, &out.relay);
+  out.turn.size = sizeof out.turn;
+  sluice_get_turn_stats(engine, &out.turn);
   out.servers.resize(sluice_servers(engine, nullptr, 0));
   for (auto& s : out.servers) s.size = sizeof s;
   // Both calls are the control thread's, so nothing comes between them.
@@ -265,6 +295,7 @@ std::vector<MetricFamily> collect(const Snapshot& snapshot) {
   add_engine(snapshot.engine, out);
   add_shards(snapshot, out);
   add_relay(snapshot, out);
+  add_turn(snapshot.turn, out);
   out.push_back(single("process_cpu_seconds_total", "CPU time of the process", MetricType::Counter,
                        snapshot.process_cpu_s));
   out.push_back(

@@ -18,6 +18,7 @@ struct Snapshot {
   sluice_engine_stats engine;
   std::vector<sluice_shard_stats> shards;
   sluice_relay_stats relay;
+  sluice_turn_stats turn;
   std::vector<sluice_server_stats> servers;
   double process_cpu_s = 0;
   double resident_bytes = 0;

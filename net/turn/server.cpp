@@ -66,7 +66,7 @@ Server::~Server() {
 
 std::optional<uint8_t> Server::shard_of(const stun::View& request) {
   if (const auto ticket = request.find(stun::Attr::mobility_ticket))
-    if (ticket->size() == kTicketBytes) return (*ticket)[0];
+    if (const auto shard = ticket_shard(*ticket)) return shard;
   if (const auto token = request.u64(stun::Attr::reservation_token)) return Reservations::shard_of(*token);
   return std::nullopt;
 }

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "net/base/base64.h"
 #include "net/crypto/secret.h"
 
 namespace sluice::turn {
 namespace {
 
-constexpr size_t kClear = 4, kFields = 12, kMac = 16;
-static_assert(kClear + kFields + kMac == kTicketBytes);
+constexpr size_t kClear = 1, kFields = 12, kMac = 11;
+using Raw = std::array<uint8_t, kClear + kFields + kMac>;
+static_assert(base64_chars(sizeof(Raw)) == kTicketBytes);
 
 void apply_key_stream(const crypto::Primitives& crypto, Bytes key, Bytes mac, MutBytes fields) {
   std::array<uint8_t, crypto::kSha256Bytes> stream;
@@ -25,27 +27,36 @@ std::array<uint8_t, crypto::kSha256Bytes> mac_of(const crypto::Primitives& crypt
 }  // namespace
 
 Ticket make_ticket(const crypto::Primitives& crypto, Bytes key, const TicketFields& fields) {
-  Ticket t{};
-  t[0] = fields.shard;
-  store_be<uint32_t>(&t[4], fields.allocation.index);
-  store_be<uint32_t>(&t[8], fields.allocation.gen);
-  store_be<uint32_t>(&t[12], fields.count);
-  const auto mac = mac_of(crypto, key, Bytes(t).first(kClear + kFields));
-  std::copy_n(mac.begin(), kMac, t.begin() + kClear + kFields);
-  apply_key_stream(crypto, key, Bytes(t).last(kMac), MutBytes(t).subspan(kClear, kFields));
+  Raw raw{};
+  raw[0] = fields.shard;
+  store_be<uint32_t>(&raw[1], fields.allocation.index);
+  store_be<uint32_t>(&raw[5], fields.allocation.gen);
+  store_be<uint32_t>(&raw[9], fields.count);
+  const auto mac = mac_of(crypto, key, Bytes(raw).first(kClear + kFields));
+  std::copy_n(mac.begin(), kMac, raw.begin() + kClear + kFields);
+  apply_key_stream(crypto, key, Bytes(raw).last(kMac), MutBytes(raw).subspan(kClear, kFields));
+  std::array<char, kTicketBytes> text;
+  base64_encode(raw, text);
+  Ticket t;
+  std::copy(text.begin(), text.end(), t.begin());
   return t;
 }
 
+std::optional<uint8_t> ticket_shard(Bytes ticket) {
+  Raw raw;
+  if (!base64_decode(as_text(ticket), raw)) return std::nullopt;
+  return raw[0];
+}
+
 std::optional<TicketFields> open_ticket(const crypto::Primitives& crypto, Bytes key, Bytes ticket) {
-  if (ticket.size() != kTicketBytes) return std::nullopt;
-  Ticket t;
-  std::copy(ticket.begin(), ticket.end(), t.begin());
-  apply_key_stream(crypto, key, Bytes(t).last(kMac), MutBytes(t).subspan(kClear, kFields));
-  const auto mac = mac_of(crypto, key, Bytes(t).first(kClear + kFields));
-  if (!crypto::equal_constant_time(Bytes(mac).first(kMac), Bytes(t).last(kMac))) return std::nullopt;
-  return TicketFields{.shard = t[0],
-                      .allocation = {load_be<uint32_t>(&t[4]), load_be<uint32_t>(&t[8])},
-                      .count = load_be<uint32_t>(&t[12])};
+  Raw raw;
+  if (!base64_decode(as_text(ticket), raw)) return std::nullopt;
+  apply_key_stream(crypto, key, Bytes(raw).last(kMac), MutBytes(raw).subspan(kClear, kFields));
+  const auto mac = mac_of(crypto, key, Bytes(raw).first(kClear + kFields));
+  if (!crypto::equal_constant_time(Bytes(mac).first(kMac), Bytes(raw).last(kMac))) return std::nullopt;
+  return TicketFields{.shard = raw[0],
+                      .allocation = {load_be<uint32_t>(&raw[1]), load_be<uint32_t>(&raw[5])},
+                      .count = load_be<uint32_t>(&raw[9])};
 }
 
 }  // namespace sluice::turn

@@ -16,12 +16,15 @@ struct TicketFields {
   uint32_t count = 0;  ///< Allocation::ticket when it was issued
 };
 
-inline constexpr size_t kTicketBytes = 32;
+inline constexpr size_t kTicketBytes = 32;  ///< characters
 using Ticket = std::array<uint8_t, kTicketBytes>;
 
-/// Shard, three zero bytes, 12 bytes of fields under a key stream, 16 bytes of HMAC-SHA256 over the fields,
-/// from which the key stream is made (synthetic IV: the same fields make the same ticket).
+/// In base64, since coturn's clients keep it as a text: shard, 12 bytes of fields under a key stream, 11
+/// bytes of HMAC-SHA256 over both, from which the key stream is made (synthetic IV: the same fields make the
+/// same ticket).
 Ticket make_ticket(const crypto::Primitives& crypto, Bytes key, const TicketFields& fields);
+/// nullopt if it does not look like a ticket; not authenticated.
+std::optional<uint8_t> ticket_shard(Bytes ticket);
 /// nullopt if it is not one of ours.
 std::optional<TicketFields> open_ticket(const crypto::Primitives& crypto, Bytes key, Bytes ticket);
 

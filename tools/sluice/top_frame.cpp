@@ -118,6 +118,24 @@ TopRelay relay(const json::object& o) {
   return r;
 }
 
+TopTurn turn(const json::object& o) {
+  TopTurn t;
+  t.on = true;
+  t.allocations = count(o, "allocations");
+  t.max_allocations = count(o, "max_allocations");
+  t.created = count(o, "created");
+  t.up_packets = packets(o, "up");
+  t.up_bytes = bytes(o, "up");
+  t.down_packets = packets(o, "down");
+  t.down_bytes = bytes(o, "down");
+  const auto* refused = object(o, "refused");
+  if (refused == nullptr) return t;
+  t.unauthenticated = count(*refused, "401");
+  t.quota = count(*refused, "486");
+  for (const auto& [code, n] : *refused) t.refused += count(*refused, code);
+  return t;
+}
+
 TopShard shard(const json::object& o) {
   TopShard s;
   s.shard = static_cast<unsigned>(count(o, "shard"));
@@ -157,7 +175,10 @@ std::expected<TopFrame, std::string> parse_frame(const TopDocuments& documents) 
   out.io = text(*e, "io");
   out.srtp = text(*e, "srtp");
   out.draining = flag(*e, "draining");
-  if (const auto r = parse_object(documents.relay)) out.relay = relay(*r);
+  if (const auto r = parse_object(documents.relay)) {
+    out.relay = relay(*r);
+    if (const auto* figures = object(*r, "turn_figures")) out.turn = turn(*figures);
+  }
   const auto known = parse_object(documents.servers);
   if (const auto* servers = known ? array(*known, "servers") : nullptr)
     for (const auto& v : *servers)

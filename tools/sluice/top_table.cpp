@@ -163,6 +163,23 @@ void relay(Screen& screen, const TopFrame& frame, const TopView& view) {
                           r.ports, r.routes, r.max_routes));
 }
 
+void turn(Screen& screen, const TopFrame& frame, const TopView& view) {
+  const TopTurn& t = frame.turn;
+  constexpr size_t kLines = 2, kForSessions = 6;
+  if (!t.on || screen.full(kLines + kForSessions)) return;
+  const TopTurn* before = view.before == nullptr ? nullptr : &view.before->turn;
+  const auto old = [&](uint64_t TopTurn::* field) { return before == nullptr ? nullptr : &(before->*field); };
+  screen.line("");
+  screen.line(fmt::format(
+      "TURN {} of {} allocations, made {}, refused {} (401: {}, quota: {}), up {}/s {} b/s, down {}/s {} b/s",
+      t.allocations, t.max_allocations, count(static_cast<double>(t.created)),
+      count(static_cast<double>(t.refused)), count(static_cast<double>(t.unauthenticated)),
+      count(static_cast<double>(t.quota)), rate_of(view, t.up_packets, old(&TopTurn::up_packets)),
+      bits_of(view, t.up_bytes, old(&TopTurn::up_bytes)),
+      rate_of(view, t.down_packets, old(&TopTurn::down_packets)),
+      bits_of(view, t.down_bytes, old(&TopTurn::down_bytes))));
+}
+
 void row(Screen& screen, const TopSession& s) {
   const std::string_view style = s.loss >= kLossBad   ? kRed
                                  : s.loss >= kLossOdd ? kYellow
@@ -233,6 +250,7 @@ std::string render_top(const TopFrame& frame, const TopView& view) {
   screen.line("");
   shards(screen, frame, view);
   relay(screen, frame, view);
+  turn(screen, frame, view);
   // A relay alone has none, and nobody to tell how to make one.
   if (!frame.relay.alone) sessions(screen, frame, view);
   return screen.take();

@@ -47,10 +47,17 @@ struct TopRelay {
   std::vector<TopServer> servers;
 };
 
+struct TopTurn {
+  bool on = false;
+  uint64_t allocations = 0, max_allocations = 0, created = 0, refused = 0, unauthenticated = 0, quota = 0;
+  uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+};
+
 struct TopFrame {
   std::string version, io, srtp;
   bool draining = false;
   TopRelay relay;
+  TopTurn turn;
   uint64_t total = 0;  ///< sessions, also those that are not listed
   std::vector<TopSession> sessions;
   std::vector<TopShard> shards;

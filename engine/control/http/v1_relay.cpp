@@ -131,7 +131,31 @@ std::string server_json(const sluice_server_stats& s) {
   return json.take();
 }
 
-std::string relay_json(const sluice_relay_stats& s) {
+std::string turn_json(const sluice_turn_stats& s) {
+  Json json;
+  json.begin_object()
+      .member("allocations", s.allocations)
+      .member("max_allocations", s.max_allocations)
+      .member("streams", s.streams)
+      .member("reservations", s.reservations)
+      .member("created", s.created)
+      .member("expired", s.expired)
+      .member("deleted", s.deleted)
+      .member("moved", s.moved)
+      .member("refreshed", s.refreshed)
+      .member("permissions", s.permissions)
+      .member("channels", s.channels)
+      .member("bindings", s.bindings);
+  traffic(json, "up", s.up_packets, s.up_bytes);
+  traffic(json, "down", s.down_packets, s.down_bytes);
+  json.member("channel_packets", s.channel_packets).key("refused").begin_object();
+  for (unsigned i = 0; i < s.refused_count; ++i)
+    json.member(fmt::format("{}", s.refused_code[i]), s.refused[i]);
+  json.end_object().end_object();
+  return json.take();
+}
+
+std::string relay_json(const sluice_relay_stats& s, const sluice_turn_stats& turn) {
   constexpr std::string_view kRoles[] = {"both", "relay", "media"};
   Json json;
   json.begin_object()
@@ -149,15 +173,18 @@ std::string relay_json(const sluice_relay_stats& s) {
   json.member("routes", s.routes)
       .member("max_routes", s.max_routes)
       .member("servers", s.servers)
-      .member("ports_open", s.ports_open)
-      .end_object();
+      .member("ports_open", s.ports_open);
+  if (turn.on != 0) json.key("turn_figures").raw(turn_json(turn));
+  json.end_object();
   return json.take();
 }
 
 Response v1_relay(sluice_engine* engine) {
   auto stats = sized<sluice_relay_stats>();
   sluice_get_relay_stats(engine, &stats);
-  return json_response(relay_json(stats));
+  auto turn = sized<sluice_turn_stats>();
+  sluice_get_turn_stats(engine, &turn);
+  return json_response(relay_json(stats, turn));
 }
 
 Response v1_servers(sluice_engine* engine) {

@@ -62,6 +62,12 @@ Snapshot snapshot() {
   s.relay.relay = 1;
   s.relay.flows = 5;
   s.relay.down_bytes = 99;
+  s.turn.on = 1;
+  s.turn.allocations = 6;
+  s.turn.up_packets = 77;
+  s.turn.refused_count = 1;
+  s.turn.refused_code[0] = 401;
+  s.turn.refused[0] = 12;
   s.servers.resize(2);
   std::strcpy(s.servers[0].id, "1.7");
   s.servers[0].up_packets = 11;
@@ -107,6 +113,16 @@ TEST_CASE("servers go by their name, or by their address, and only a relay has s
   Snapshot media = snapshot();
   media.relay.relay = 0;
   CHECK_FALSE(parse(render(media, SetupTimes())).sample.contains("sluice_relay_flows"));
+}
+
+TEST_CASE("TURN has its figures where it is served") {
+  const Text t = parse(render(snapshot(), SetupTimes()));
+  CHECK(t.sample.at("sluice_turn_allocations") == 6);
+  CHECK(t.sample.at("sluice_turn_packets_total{direction=\"up\"}") == 77);
+  CHECK(t.sample.at("sluice_turn_refused_total{code=\"401\"}") == 12);
+  Snapshot without = snapshot();
+  without.turn.on = 0;
+  CHECK_FALSE(parse(render(without, SetupTimes())).sample.contains("sluice_turn_allocations"));
 }
 
 TEST_CASE("every reason has a series before its first drop, and none is left out") {

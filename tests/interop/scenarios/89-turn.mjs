@@ -1,0 +1,118 @@
+// TURN with the clients that come with coturn, in every mode they have over UDP: long-term and time-limited
+// credentials, channels and indications, pairs of ports, both families, mobility.
+import { scenario } from '../lib/scenario.mjs';
+import { kFar, kNear } from '../lib/world.mjs';
+
+const kLogin = ['-u', 'alice', '-w', 'wonderland'];
+const kClients = 4;
+const kMessages = 25;
+
+/** A daemon that serves TURN, and in the other namespace a peer that echoes. */
+async function turnServer(t, more = []) {
+  const secret = t.file('turn-secret', 'a secret that both sides know\n');
+  const daemon = await t.daemon(['--turn-user', 'alice:wonderland', '--turn-secret', `@${secret}`,
+    '--turn-allow-peer', `${kFar.v4}/32`, '--turn-allow-peer', `${kFar.v6}/128`, ...more]);
+  t.spawn('peer', 'turnutils_peer', ['-L', kFar.v4, '-L', kFar.v6, '-p', '3480'], { host: t.world.far });
+  return daemon;
+}
+
+/** Runs coturn's client; what it says it lost. */
+async function uclient(t, args, server = kNear.v4) {
+  const child = t.spawn('uclient', 'turnutils_uclient', [...args, '-n', String(kMessages), '-m', String(kClients),
+    '-z', '5', '-l', '160', server], { host: t.world.far });
+  await t.until('the client is done', () => !child.running, 50);
+  const lost = child.lines.map((line) => /Total lost packets (\d+)/.exec(line)).filter(Boolean).at(-1);
+  t.check(lost, `uclient ${args.join(' ')} says what was lost: ${child.lines.at(-1)}`);
+  t.equal(Number(lost[1]), 0, `packets that uclient ${args.join(' ')} lost`);
+  return child;
+}
+
+const kPeer4 = ['-e', kFar.v4];
+const kModes = [
+  ['channels', kPeer4],
+  ['indications', ['-s', ...kPeer4]],
+  ['padded ChannelData', ['-D', ...kPeer4]],
+  ['without pairs of ports', ['-c', ...kPeer4]],
+  ['with IPv4 asked for by name', ['-X', ...kPeer4]],
+  ['an IPv6 peer from an IPv4 client', ['-x', '-e', kFar.v6]],
+  ['both families at once', ['-Z', ...kPeer4]],
+  ['DONT-FRAGMENT', ['-g', ...kPeer4]],
+  ['mobility', ['-M', ...kPeer4]],
+  ['mobility with indications', ['-M', '-s', ...kPeer4]],
+  ['more requests than needed', ['-G', ...kPeer4]],
+  ['client to client', ['-y']],
+  ['client to client by indications', ['-y', '-s']],
+  ['client to client over IPv6', ['-y', '-x']],
+];
+
+for (const [what, args] of kModes) {
+  scenario(`coturn's client: ${what}`, async (t) => {
+    const daemon = await turnServer(t);
+    await uclient(t, [...kLogin, ...args]);
+    const { turn_figures: turn } = await daemon.json('/v1/relay');
+    t.check(turn.created >= kClients && turn.up.packets >= kClients * kMessages, `figures: ${JSON.stringify(turn)}`);
+  });
+}
+
+scenario("coturn's client: a client that comes by IPv6", async (t) => {
+  await turnServer(t);
+  await uclient(t, [...kLogin, '-x', '-e', kFar.v6], kNear.v6);
+  await uclient(t, [...kLogin, '-X', ...kPeer4], kNear.v6);
+});
+
+scenario("coturn's client: time-limited credentials, made by either side", async (t) => {
+  const daemon = await turnServer(t);
+  await uclient(t, ['-u', 'guest', '-W', 'a secret that both sides know', ...kPeer4]);
+  const made = await daemon.fetch('/v1/turn/credentials', { method: 'POST', body: JSON.stringify({ user: 'bob' }),
+    headers: { 'Content-Type': 'application/json' } });
+  const { username, password } = await made.json();
+  await uclient(t, ['-u', username, '-w', password, ...kPeer4]);
+});
+
+scenario("coturn's client: several shards", async (t) => {
+  const daemon = await turnServer(t, ['--shards', '3']);
+  await uclient(t, [...kLogin, ...kPeer4]);
+  await uclient(t, [...kLogin, '-y']);
+  await uclient(t, [...kLogin, '-M', ...kPeer4]);
+  const { shards } = await daemon.json('/v1/shards');
+  t.equal(shards.map((shard) => shard.late_allocations), shards.map(() => 0), 'allocations on shards');
+});
+
+for (const io of ['uring', 'mmsg']) {
+  scenario(`coturn's client: --io ${io} with a socket for each port`, async (t) => {
+    await turnServer(t, ['--io', io, '--relay-port-mode', 'sockets', '--transmit', 'sockets']);
+    await uclient(t, [...kLogin, ...kPeer4]);
+    await uclient(t, [...kLogin, '-y']);
+  });
+}
+
+scenario("coturn's client: a wrong password opens nothing", async (t) => {
+  const daemon = await turnServer(t);
+  const child = t.spawn('uclient', 'turnutils_uclient', ['-u', 'alice', '-w', 'guess', ...kPeer4, '-n', '1', kNear.v4],
+    { host: t.world.far });
+  await t.until('it gives up', () => !child.running, 50);
+  const { turn_figures: turn } = await daemon.json('/v1/relay');
+  t.equal(turn.created, 0, 'allocations');
+  t.check(turn.refused['401'] > 0, `refused: ${JSON.stringify(turn.refused)}`);
+});
+
+scenario('peers that nobody opened are refused', async (t) => {
+  const daemon = await t.daemon(['--turn-user', 'alice:wonderland']);
+  const child = t.spawn('uclient', 'turnutils_uclient', [...kLogin, ...kPeer4, '-n', '1', kNear.v4],
+    { host: t.world.far });
+  await t.until('it is told so', async () =>
+    (await daemon.json('/v1/relay')).turn_figures.refused['403'] > 0 || !child.running, 50);
+  const { turn_figures: turn } = await daemon.json('/v1/relay');
+  t.check(turn.refused['403'] > 0, `refused: ${JSON.stringify(turn.refused)}`);
+  t.equal(turn.up.packets, 0, 'packets to the peer');
+});
+
+scenario("coturn's STUN client learns its address", async (t) => {
+  await turnServer(t);
+  for (const [own, server] of [[kFar.v4, kNear.v4], [kFar.v6, kNear.v6]]) {
+    const child = t.spawn('stunclient', 'turnutils_stunclient', [server], { host: t.world.far });
+    await t.until('it is done', () => !child.running);
+    t.check(child.lines.some((line) => line.includes(own)), `it says ${own}: ${child.lines.join(' | ')}`);
+  }
+});
+
