@@ -452,6 +452,12 @@ std::string Engine::describe() const {
       "shards {}, io {}, srtp {}\nper shard {:.1f} MiB of address space, touched as used:\n", shards_.size(),
       core.backend->name(), srtp_name(), static_cast<double>(core.arena.size()) / (1 << 20));
   if (!relay_text_.empty()) text += relay_text_ + "\n";
+  if (turn_ != nullptr) {
+    const TurnLimits& turn = core.limits.turn;
+    const size_t bytes = turn.bytes() + FlowTable::bytes_for(turn.flows());
+    text += fmt::format("TURN: realm {}, room for {} allocations per shard of {} bytes each\n",
+                        config_.turn.realm, turn.server.allocations, bytes / turn.server.allocations);
+  }
   for (const MemoryTerm& t : core.arena.terms())
     text += fmt::format("  {:<26} {:>12} bytes\n", t.what, t.bytes);
   return text;

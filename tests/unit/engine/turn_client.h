@@ -123,11 +123,12 @@ class TurnClient {
     send(m);
   }
   void say(uint16_t channel, std::string_view text) { say(channel, as_bytes(text)); }
-  void indicate(const Endpoint& peer, Bytes payload) {
+  void indicate(const Endpoint& peer, Bytes payload, const Attributes& more = {}) {
     std::vector<uint8_t> out(2048);
     stun::Builder b(out, stun::Class::indication, stun::Method::send, {});
     b.xor_address(stun::Attr::xor_peer_address, peer);
     b.attribute(stun::Attr::data, payload);
+    if (more) more(b);
     out.resize(b.size());
     send(out);
   }

@@ -373,3 +373,65 @@ TEST_CASE("limits of bandwidth hold for each allocation and direction") {
   CHECK(r.sent_to(kPeer).size() == 101);
   CHECK(r.dropped(Drop::turn_over_rate) == 50);
 }
+
+TEST_CASE("a TURN client reaches a server behind the relay through the process itself") {
+  const Endpoint media{Address::v4(198, 51, 100, 7), 7000};
+  RelayConfig k = ports();
+  k.on = true;
+  k.max_flows = 64;
+  k.max_routes = k.max_servers = 8;
+  Rig r(1, config(), k);
+  REQUIRE(r.s.relay().put_server({.id = {0, 7}, .address = media}));
+  r.s.step();
+  TurnClient c = r.client(kAlice, 0, kServer);
+  ice::UfragFields f;
+  f.node = 7;
+  f.expiry = 100;
+  const auto ufrag = r.s.keys().routes.mint(f, 0);
+  const auto check = c.request(
+      stun::Method::binding, [&](stun::Builder& b) { b.username(ice::text(ufrag), "abcd"); }, false);
+  c.say(kChannel, check);
+  r.s.step(2);
+  const auto there = r.sent_to(media);
+  REQUIRE(there.size() == 1);
+  CHECK(there[0].bytes == check);
+  std::array<uint8_t, 64> buffer;
+  stun::Builder b(buffer, stun::Class::success, stun::Method::binding,
+                  stun::View::parse(check)->transaction_id());
+  b.fingerprint();
+  r.s.place(0, media, b.message(), there[0].local);
+  r.s.step(2);
+  CHECK(c.heard(kChannel) == std::vector<std::string>{std::string(as_text(b.message()))});
+  CHECK(r.sent_to(c.relay).empty());
+  // A relayed client that asks for its address is answered here, not by the server.
+  r.s.place(0, kBob, check);
+  r.s.step();
+  CHECK(r.sent_to(media).size() == 0);  // seen from another address
+  TurnClient plain(r.s, kBob);
+  CHECK(plain.exchange(plain.request(stun::Method::binding, {})).code() == 0);
+}
+
+TEST_CASE("datagrams that must not be fragmented are not") {
+  Rig r;
+  TurnClient c(r.s, kAlice);
+  REQUIRE(c.allocate([](stun::Builder& b) { b.flag(stun::Attr::dont_fragment); }).code() == 0);
+  REQUIRE(c.permit(kPeer).code() == 0);
+  const auto whole = [](stun::Builder& b) { b.flag(stun::Attr::dont_fragment); };
+  c.indicate(kPeer, std::vector<uint8_t>(1472), whole);
+  c.indicate(kPeer, std::vector<uint8_t>(1473), whole);
+  c.indicate(kPeer, std::vector<uint8_t>(1473));
+  r.s.step();
+  CHECK(r.sent_to(kPeer).size() == 2);
+  CHECK(r.dropped(Drop::oversize) == 1);
+}
+
+TEST_CASE("a stream's flow is its own, whatever its addresses") {
+  const turn::ClientKey udp{kAlice, kServer, 3};
+  const turn::ClientKey one{kAlice, kServer, engine::kStreamInterface | 1};
+  const turn::ClientKey two{kAlice, kServer, engine::kStreamInterface | 2};
+  const FlowKey media{kAlice, kServer};
+  const std::array keys{media, engine::turn_key(udp), engine::turn_key(one), engine::turn_key(two)};
+  for (size_t i = 0; i < keys.size(); ++i)
+    for (size_t j = 0; j < i; ++j) CHECK_FALSE(keys[i] == keys[j]);
+  CHECK(engine::turn_key(udp) == engine::turn_key({kAlice, kServer, 4}));
+}
