@@ -10,6 +10,8 @@ using stun::Attr;
 namespace {
 
 constexpr uint32_t kUdp = 17;
+/// What coturn and its clients use for ADDITIONAL-ADDRESS-FAMILY, which IANA has at 0x8000.
+constexpr auto kCoturnAdditionalFamily = static_cast<Attr>(0x8032);
 
 constexpr size_t index_of(Family f) { return static_cast<size_t>(f) - 1; }
 
@@ -29,8 +31,10 @@ uint16_t Server::read_wish(const Request& rq, AllocateWish& wish) const {
   const auto transport = v.u32(Attr::requested_transport);
   if (!transport) return 400;
   if (*transport >> 24 != kUdp) return 442;
-  const auto family = v.find(Attr::requested_address_family), more = v.find(Attr::additional_address_family),
-             even = v.find(Attr::even_port), token = v.find(Attr::reservation_token);
+  const auto family = v.find(Attr::requested_address_family), even = v.find(Attr::even_port),
+             token = v.find(Attr::reservation_token);
+  auto more = v.find(Attr::additional_address_family);
+  if (!more) more = v.find(kCoturnAdditionalFamily);
   if ((token && (even || family || more)) || (family && more)) return 400;
   if (family) {
     if (family->size() != 4) return 400;

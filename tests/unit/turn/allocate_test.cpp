@@ -247,3 +247,11 @@ TEST_CASE("quotas of a process count over its shards") {
   CHECK(a.refresh(0).code() == 0);
   CHECK(b.allocate().code() == 0);
 }
+
+TEST_CASE("coturn's number for ADDITIONAL-ADDRESS-FAMILY makes both families too") {
+  Rig rig;
+  Client c(rig, "192.0.2.9:5000");
+  const Reply r = c.allocate([](stun::Builder& b) { b.u32(static_cast<Attr>(0x8032), 2U << 24); });
+  REQUIRE(r.code() == 0);
+  CHECK(rig.ports->open().size() == 2);
+}
