@@ -28,11 +28,14 @@ struct EngineConfig {
   uint32_t backend_slots = 8192;  ///< of them, what the backend keeps armed and in flight
   uint32_t peer_ring = 1024;      ///< messages under way from one shard to another
   uint32_t handshake_ring = 256;  ///< messages under way between a shard and the handshake worker, each way
+  /// TCP and TLS connections at once; 0: there is no worker for them.
+  uint32_t max_streams = 0;
   Micros echo_delay = millis(500);
   Micros setup_limit = seconds(30);
   srtp::Kind srtp = srtp::Kind::automatic;
   bool busy_poll = false;
-  std::vector<Endpoint> candidates;  ///< for answers, preferred first
+  std::vector<Endpoint> candidates;      ///< for answers, preferred first
+  std::vector<Endpoint> tcp_candidates;  ///< likewise, behind those (RFC 6544, passive)
 
   bool media = true;           ///< ends sessions itself
   relay::ServerId node{0, 1};  ///< its own name in the ufrags that it mints

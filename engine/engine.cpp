@@ -11,6 +11,9 @@
 namespace sluice::engine {
 namespace {
 
+/// Messages under way between a shard and the streams worker, each way.
+constexpr uint32_t kStreamRing = 1024;
+
 uint32_t derived_pool_slots(const EngineConfig& c) { return c.backend_slots + 8 * c.max_sessions; }
 
 /// Relays' shards, or servers, and what other shards of this process hear of such.
@@ -105,6 +108,7 @@ std::expected<void, Failure> Engine::build(const MakeBackend& backend, Micros no
   sizes.notices = 4 * config_.max_sessions;
   sizes.peer = config_.peer_ring;
   sizes.handshake = config_.handshake_ring;
+  sizes.streams = config_.max_streams > 0 ? kStreamRing : 0;
   links_ = std::make_unique<ShardLinks>(config_.shards, sizes);
   std::vector<slow::HandshakePort> ports;
   for (uint32_t s = 0; s < config_.shards; ++s) {
@@ -236,8 +240,15 @@ turn::Counters Engine::turn_totals() const {
   return sum;
 }
 
-void Engine::set_bells(slow::Wake control, slow::Wake worker) {
-  ShardBells bells{control, worker, {}, {}};
+std::vector<slow::StreamPort> Engine::stream_ports() {
+  std::vector<slow::StreamPort> ports;
+  for (size_t s = 0; s < links_->to_streams.size(); ++s)
+    ports.push_back({links_->to_streams[s]->get(), links_->from_streams[s]->get(), shards_[s]->waker()});
+  return ports;
+}
+
+void Engine::set_bells(slow::Wake control, slow::Wake worker, slow::Wake streams) {
+  ShardBells bells{control, worker, streams, {}, {}};
   for (const auto& shard : shards_) {
     bells.peers.push_back(shard->waker());
     bells.lenders.push_back(shard->lender_waker());

@@ -19,6 +19,7 @@
 #include "engine/signal/registry.h"
 #include "engine/signal/rooms.h"
 #include "engine/slow/handshake_worker.h"
+#include "engine/slow/streams.h"
 #include "net/crypto/random.h"
 #include "net/dtls/context.h"
 #include "net/ice/shard_keys.h"
@@ -111,7 +112,9 @@ class Engine {
 
   void set_steer(Steer steer) { steer_ = std::move(steer); }
   /// Before the first step: how shards wake the control thread and the thread that steps the worker.
-  void set_bells(slow::Wake control, slow::Wake worker);
+  void set_bells(slow::Wake control, slow::Wake worker, slow::Wake streams = {});
+  /// What a streams worker is joined by; empty if the configuration has no streams.
+  std::vector<slow::StreamPort> stream_ports();
 
   // Stepped by threads of their own, or by the simulator.
   size_t shard_count() const { return shards_.size(); }

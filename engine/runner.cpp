@@ -31,12 +31,18 @@ bool parse_int(std::string_view s, int& out) {
 
 std::expected<std::unique_ptr<Runner>, std::string> Runner::start(Engine& engine,
                                                                   const std::vector<int>& cores,
-                                                                  slow::Wake control) {
+                                                                  slow::Wake control,
+                                                                  slow::StreamWorker* streams) {
   std::unique_ptr<Runner> r(new Runner(engine));
   auto handshakes = slow::HandshakeThread::start(engine.worker());
   if (!handshakes) return std::unexpected(handshakes.error());
   r->handshakes_ = std::move(*handshakes);
-  engine.set_bells(control, r->handshakes_->waker());
+  if (streams != nullptr) {
+    auto thread = slow::StreamThread::start(*streams);
+    if (!thread) return std::unexpected(thread.error());
+    r->streams_ = std::move(*thread);
+  }
+  engine.set_bells(control, r->handshakes_->waker(), streams != nullptr ? streams->waker() : slow::Wake{});
   for (size_t i = 0; i < engine.shard_count(); ++i)
     r->threads_.emplace_back([raw = r.get(), i, core = cores[i % cores.size()]] { raw->run_shard(i, core); });
   return r;
@@ -47,8 +53,9 @@ Runner::~Runner() {
   // Not wake(): a shard that has looked at `stop_` and is about to sleep would not be rung for.
   for (size_t i = 0; i < threads_.size(); ++i) engine_.shard(i).interrupt();
   for (std::thread& t : threads_) t.join();
-  // Shards ring the worker's bell, so it goes last.
+  // Shards ring the workers' bells, so they go last.
   handshakes_.reset();
+  streams_.reset();
 }
 
 void Runner::run_shard(size_t i, int core) {

@@ -10,16 +10,18 @@
 
 #include "engine/engine.h"
 #include "engine/slow/handshake_thread.h"
+#include "engine/slow/stream_thread.h"
 
 namespace sluice::engine {
 
 class Runner {
  public:
   /// `cores[i % cores.size()]` is shard i's; `control` is rung when the control thread has notices to take.
-  /// `engine` must outlive this.
+  /// `streams`: may be none. Both must outlive this.
   static std::expected<std::unique_ptr<Runner>, std::string> start(Engine& engine,
                                                                    const std::vector<int>& cores,
-                                                                   slow::Wake control);
+                                                                   slow::Wake control,
+                                                                   slow::StreamWorker* streams = nullptr);
   /// Stops and joins.
   ~Runner();
   Runner(const Runner&) = delete;
@@ -32,6 +34,7 @@ class Runner {
   Engine& engine_;
   std::atomic<bool> stop_{false};
   std::unique_ptr<slow::HandshakeThread> handshakes_;
+  std::unique_ptr<slow::StreamThread> streams_;
   std::vector<std::thread> threads_;
 };
 

@@ -80,10 +80,12 @@ void on_foreign_check(Core& c, const Packet& p, SessionKey key, const ice::Check
 }
 
 void on_request(Core& c, const Packet& p, uint32_t session, const stun::View& view) {
+  // What comes next could not be told apart without RFC 4571's lengths.
+  if (is_turn_stream(p.ifindex) && view.username()) return c.drop(p, Drop::stun_unsupported, session);
   if (c.turn.on() && !view.username()) return answer_binding(c, p, view);
-  // What a relay has sent is not relayed again.
-  if (session == Core::kNoSession && c.relay.on() && !is_trunk(p.ifindex) && relay::first_packet(c, p, view))
-    return;
+  // What a relay has sent is not relayed again, and to no server behind this relay goes a stream.
+  const bool may_relay = c.relay.on() && !is_trunk(p.ifindex) && !is_stream(p.ifindex);
+  if (session == Core::kNoSession && may_relay && relay::first_packet(c, p, view)) return;
   if (session == Core::kNoSession || !c.agents[session].is_proven(path_of(p))) {
     // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
     // budget.
@@ -170,7 +172,7 @@ void stun_batch(Core& c, std::span<const Routed> in) {
 }
 
 void hand_over(Core& c, const Packet& p, SessionKey session, ShardId to, bool authenticated) {
-  const bool learnt = authenticated && remember_elsewhere(c, {p.remote, p.local}, session, to);
+  const bool learnt = authenticated && remember_elsewhere(c, flow_key(p), session, to);
   // Only what the kernel delivers can it deliver elsewhere.
   if (learnt && !is_virtual(p.ifindex)) {
     Notice n;

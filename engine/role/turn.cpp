@@ -89,6 +89,8 @@ bool own_slot(Core& c, Packet& p) {
 bool is_turns(const Core& c, const Packet& p) {
   const Bytes payload = c.pool.payload(p);
   if (payload.size() < 4) return false;
+  // TURN has a framing of its own.
+  if (is_stream(p.ifindex) && !is_turn_stream(p.ifindex)) return false;
   if (!is_stun(p)) return turn::is_channel_data(payload[0]);
   // RFC 8489 §5: two bits of the type are the class.
   constexpr uint16_t kMethodBits = 0x3eef;

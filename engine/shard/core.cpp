@@ -212,6 +212,21 @@ void Core::flush_tx() {
   if (!tx.empty()) backend->send(tx, unsent);
 }
 
+void Core::to_stream(const Packet& p) {
+  const bool fits = ports.to_streams != nullptr && ports.to_streams->try_emplace([&](slow::ToStream& m) {
+    m.set_datagram(slow::StreamId(p.ifindex), pool.payload(p));
+  });
+  if (!fits) return drop_unsent(p, Drop::ring_full);
+  ++streams_pushed;
+  pool.drop(p.slot);
+}
+
+void Core::close_stream(uint32_t ifindex) {
+  if (ports.to_streams == nullptr) return;
+  const slow::StreamId which(ifindex);
+  if (ports.to_streams->try_emplace([&](slow::ToStream& m) { m.set_close(which); })) ++streams_pushed;
+}
+
 void Core::transmit(const Packet& p) {
   if (is_virtual(p.ifindex)) [[unlikely]]
     return transmit_virtual(p);
@@ -227,6 +242,7 @@ void Core::to_socket(const Packet& p) {
 void Core::transmit_virtual(const Packet& p) {
   if (is_trunk(p.ifindex)) return transmit_by_trunk(*this, p);
   if (is_inside(p.ifindex)) return transmit_inside(*this, p);
+  if (is_stream(p.ifindex)) return to_stream(p);
   drop_unsent(p, Drop::tx_no_route);
 }
 

@@ -117,6 +117,8 @@ class Core {
   /// Likewise, whatever its ifindex says.
   void to_socket(const Packet& p);
   void flush_tx();
+  /// Nothing more will be said on the stream.
+  void close_stream(uint32_t ifindex);
   /// A datagram of `session` in a fresh slot to `to`, without consulting the agent's limits.
   void transmit_to(const ice::PathAddress& to, SlotIndex slot, size_t len, uint32_t session);
 
@@ -171,6 +173,7 @@ class Core {
   void charge(uint32_t session, Drop why);
   void protect_queued();
   void transmit_virtual(const Packet& p);
+  void to_stream(const Packet& p);
   /// Part of the pool below which a lender does not wait for its slots; less than histories leave free.
   static constexpr uint32_t kLentReserve = 8;
 
@@ -182,6 +185,7 @@ class Core {
   int64_t unix_offset_us;
   uint64_t control_bell_due = 0;   ///< notices pushed since the bell was rung
   uint64_t handshakes_pushed = 0;  ///< messages pushed since the worker was woken
+  uint64_t streams_pushed = 0;     ///< messages pushed since the streams worker was woken
   uint64_t peers_to_wake = 0;      ///< bit per shard
   uint64_t lenders_to_wake = 0;    ///< bit per shard whose slots were sent home
 

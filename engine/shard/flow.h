@@ -7,6 +7,8 @@
 #include "engine/spec.h"
 #include "net/base/endpoint.h"
 #include "net/base/flat_table.h"
+#include "net/base/packet.h"
+#include "net/base/virtual_interface.h"
 
 namespace sluice::engine {
 
@@ -74,5 +76,18 @@ union FlowValue {
 static_assert(sizeof(FlowValue) == 28);
 
 using FlowTable = FlatTable<FlowValue>;
+
+/// Under which a packet's flow lies. Streams have keys of their own, since TCP and UDP may go between the same
+/// numbers: in place of our address stands the stream's name, in the discard prefix (RFC 6666), where none of
+/// our addresses is.
+inline FlowKey flow_key(const Endpoint& remote, const Endpoint& local, uint32_t ifindex) {
+  FlowKey key{remote, local};
+  if (is_stream(ifindex)) [[unlikely]] {
+    key.local.addr.b = {0x01};
+    store_be<uint32_t>(key.local.addr.b.data() + 12, ifindex);
+  }
+  return key;
+}
+inline FlowKey flow_key(const Packet& p) { return flow_key(p.remote, p.local, p.ifindex); }
 
 }  // namespace sluice::engine

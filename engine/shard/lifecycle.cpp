@@ -46,7 +46,7 @@ void open_tracks(Core& c, uint32_t session, const SessionSpec& spec) {
 
 /// A client may have given the address to another session since.
 void forget_flow(Core& c, uint32_t session, const ice::PathAddress& path) {
-  const FlowKey key{path.remote, path.local};
+  const FlowKey key = flow_key(path.remote, path.local, path.ifindex);
   const FlowValue* v = c.flows.find(key);
   if (v != nullptr && v->is(FlowKind::session) && v->session.key == c.key_of(session)) c.flows.erase(key);
 }
@@ -178,7 +178,7 @@ bool adopt(Core& c, SessionKey key) {
 }
 
 bool remember_flow(Core& c, uint32_t session, const ice::PathAddress& path) {
-  const FlowKey key{path.remote, path.local};
+  const FlowKey key = flow_key(path.remote, path.local, path.ifindex);
   const uint64_t hash = c.flows.hash(key);
   if (const FlowValue* before = c.flows.find(key, hash); before != nullptr && before->is(FlowKind::relay))
     relay::end_flow(c, key);
@@ -237,7 +237,10 @@ void close(Core& c, uint32_t session, CloseReason reason) {
   }
   leave_room(c, session);
   drop_echo(c, session);
-  c.agents[session].for_each_path([&](const ice::PathAddress& p) { forget_flow(c, session, p); });
+  c.agents[session].for_each_path([&](const ice::PathAddress& p) {
+    forget_flow(c, session, p);
+    if (is_stream(p.ifindex)) c.close_stream(p.ifindex);
+  });
   c.wheel.cancel(session);
   publish_report(c, session, reason);
   c.inbound[session].close(*c.cipher);

@@ -11,6 +11,7 @@
 
 #include "engine/shard/messages.h"
 #include "engine/slow/handshake_messages.h"
+#include "engine/slow/stream_messages.h"
 #include "net/base/ring.h"
 
 namespace sluice::engine {
@@ -43,6 +44,8 @@ struct ShardPorts {
   SpscRing<Notice>* notices = nullptr;                ///< producer
   slow::ToHandshakeRing* to_handshake = nullptr;      ///< producer
   slow::FromHandshakeRing* from_handshake = nullptr;  ///< consumer
+  slow::ToStreamRing* to_streams = nullptr;           ///< producer; none without streams
+  slow::FromStreamRing* from_streams = nullptr;       ///< consumer; likewise
   std::vector<SpscRing<PeerMessage>*> to_peer;        ///< producer
   std::vector<SpscRing<PeerMessage>*> from_peer;      ///< consumer
   std::vector<SpscRing<SlotIndex>*> home_from_peer;   ///< consumer: our slots coming back
@@ -56,6 +59,7 @@ struct LinkSizes {
   uint32_t notices = 1024;
   uint32_t handshake = 256;
   uint32_t peer = 1024;
+  uint32_t streams = 0;  ///< 0: none
 };
 
 struct ShardLinks {
@@ -65,6 +69,9 @@ struct ShardLinks {
       notices.push_back(std::make_unique<OwnedRing<Notice>>(sizes.notices));
       to_handshake.push_back(std::make_unique<OwnedRing<slow::ToHandshake>>(sizes.handshake));
       from_handshake.push_back(std::make_unique<OwnedRing<slow::FromHandshake>>(sizes.handshake));
+      if (sizes.streams == 0) continue;
+      to_streams.push_back(std::make_unique<OwnedRing<slow::ToStream>>(sizes.streams));
+      from_streams.push_back(std::make_unique<OwnedRing<slow::FromStream>>(sizes.streams));
     }
     for (uint32_t i = 0; i < shards * shards; ++i) {
       peer.push_back(std::make_unique<OwnedRing<PeerMessage>>(sizes.peer));
@@ -87,6 +94,10 @@ struct ShardLinks {
     p.notices = notices[me]->get();
     p.to_handshake = to_handshake[me]->get();
     p.from_handshake = from_handshake[me]->get();
+    if (!to_streams.empty()) {
+      p.to_streams = to_streams[me]->get();
+      p.from_streams = from_streams[me]->get();
+    }
     for (uint32_t other = 0; other < n; ++other) {
       p.to_peer.push_back(peer[me * n + other]->get());
       p.from_peer.push_back(peer[other * n + me]->get());
@@ -101,6 +112,8 @@ struct ShardLinks {
   std::vector<std::unique_ptr<OwnedRing<Notice>>> notices;
   std::vector<std::unique_ptr<OwnedRing<slow::ToHandshake>>> to_handshake;
   std::vector<std::unique_ptr<OwnedRing<slow::FromHandshake>>> from_handshake;
+  std::vector<std::unique_ptr<OwnedRing<slow::ToStream>>> to_streams;
+  std::vector<std::unique_ptr<OwnedRing<slow::FromStream>>> from_streams;
   /// [lender * n + borrower]
   std::vector<std::unique_ptr<OwnedRing<PeerMessage>>> peer;
   std::vector<std::unique_ptr<OwnedRing<SlotIndex>>> home;

@@ -47,6 +47,7 @@ void Shard::run_once() {
   take_commands();
   process(rx_, false);
   take_peers();
+  take_streams();
   take_home();
   take_handshakes(core_);
   fire_timers();
@@ -74,6 +75,7 @@ Micros Shard::due() const {
 bool Shard::inbox_waits() const {
   const ShardPorts& p = core_.ports;
   if (p.commands->size_approx() > 0 || p.from_handshake->size_approx() > 0) return true;
+  if (p.from_streams != nullptr && p.from_streams->size_approx() > 0) return true;
   const auto waits = [](const auto* ring) { return ring->size_approx() > 0; };
   return std::ranges::any_of(p.from_peer, waits) || home_waits();
 }
@@ -169,7 +171,7 @@ void Shard::look_again(Sorted::List& list, bool lent) {
   size_t kept = 0;
   for (Routed r : list.view()) {
     if (r.session == Core::kNoSession) {
-      const auto owner = owner_of(*r.packet, core_.flows.find({r.packet->remote, r.packet->local}), lent);
+      const auto owner = owner_of(*r.packet, core_.flows.find(flow_key(*r.packet)), lent);
       if (!owner) continue;
       r.session = *owner;
     }
@@ -199,7 +201,7 @@ void Shard::resolve(RxBatch& batch, bool lent, Sorted& out) {
   const auto is = [](uint64_t bits, size_t i) { return (bits >> i & 1) != 0; };
   const auto key = [&](size_t i) {
     const Packet& p = batch[i];
-    return is(turn.clients, i) ? turn_key({p.remote, p.local, p.ifindex}) : FlowKey{p.remote, p.local};
+    return is(turn.clients, i) ? turn_key({p.remote, p.local, p.ifindex}) : flow_key(p);
   };
   for (size_t i = 0; i < batch.size(); ++i) {
     hash[i] = core_.flows.hash(key(i));
@@ -377,13 +379,15 @@ Micros Shard::on_own_timer(uint32_t node) {
 void Shard::ring_bells() {
   if (core_.control_bell_due > 0) bells_.control();
   if (core_.handshakes_pushed > 0) bells_.worker();
+  if (core_.streams_pushed > 0) bells_.streams();
   for (uint64_t left = core_.peers_to_wake; left != 0; left &= left - 1)
     if (const auto i = static_cast<size_t>(std::countr_zero(left)); i < bells_.peers.size())
       bells_.peers[i]();
   for (uint64_t left = core_.lenders_to_wake; left != 0; left &= left - 1)
     if (const auto i = static_cast<size_t>(std::countr_zero(left)); i < bells_.lenders.size())
       Core::many(*core_.ports.home_to_peer[i]) ? bells_.peers[i]() : bells_.lenders[i]();
-  core_.control_bell_due = core_.handshakes_pushed = core_.peers_to_wake = core_.lenders_to_wake = 0;
+  core_.control_bell_due = core_.handshakes_pushed = core_.streams_pushed = 0;
+  core_.peers_to_wake = core_.lenders_to_wake = 0;
 }
 
 void Shard::publish() {

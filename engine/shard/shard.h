@@ -16,6 +16,7 @@ namespace sluice::engine {
 struct ShardBells {
   slow::Wake control;
   slow::Wake worker;
+  slow::Wake streams;
   std::vector<slow::Wake> peers;    ///< index: shard
   std::vector<slow::Wake> lenders;  ///< index: shard; some of its slots came home
 };
@@ -118,6 +119,7 @@ class Shard {
   void take_commands();
   void take_peers();
   void take_from_peer(ShardId from, const PeerMessage& m, Packet& p);
+  void take_streams();
   void take_home();
   void fire_timers();
   void ring_bells();
@@ -132,6 +134,7 @@ class Shard {
   RxBatch rx_;
   RxBatch peer_rx_;
   RxBatch frames_;  ///< packets that came by trunk
+  RxBatch stream_rx_;
   Micros publish_at_;
   bool busy_poll_ = false;
   SeqLocked<ShardReport> report_;

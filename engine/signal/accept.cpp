@@ -146,6 +146,7 @@ sdp::LocalTransport Engine::local_transport(const SessionRecord& record) const {
   local.pwd = keys_.keys().password_of(fleet_keys_[0].id, spec.local_ufrag.view()).text();
   local.fingerprint = fmt::format("sha-256 {}", dtls::to_text(dtls_.fingerprint()));
   local.candidates = config_.candidates;
+  local.tcp_candidates = config_.tcp_candidates;
   local.session_id = record.sdp_session_id;
   local.session_version = record.sdp_version;
   local.cname = spec.cname.view();

@@ -7,19 +7,11 @@
 #include <span>
 
 #include "engine/slow/handshake_messages.h"
+#include "engine/slow/wake.h"
 #include "net/base/units.h"
 #include "net/dtls/context.h"
 
 namespace sluice::slow {
-
-/// How one side tells the other that its ring is no longer empty. Must not block; called often.
-struct Wake {
-  void (*fn)(void* user) = nullptr;
-  void* user = nullptr;
-  void operator()() const {
-    if (fn != nullptr) fn(user);
-  }
-};
 
 /// One shard, seen from the worker, which is the consumer of `in` and the producer of `out`. All must outlive
 /// it.

@@ -72,6 +72,20 @@ class SpscRing {
     return n;
   }
 
+  /// As try_push(), with the element written in place, so that of a large one only what counts is copied:
+  /// fill(T&), which finds there what an earlier element left.
+  template <class F>
+  bool try_emplace(F&& fill) {
+    const uint32_t tail = producer_.index.load(std::memory_order_relaxed);
+    if (tail - producer_.other == producer_.capacity) {
+      producer_.other = consumer_.index.load(std::memory_order_acquire);
+      if (tail - producer_.other == producer_.capacity) return false;
+    }
+    fill(producer_.slots[tail & (producer_.capacity - 1)]);
+    producer_.index.store(tail + 1, std::memory_order_release);
+    return true;
+  }
+
   // Consumer
 
   /// False when empty.

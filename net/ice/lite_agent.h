@@ -21,6 +21,7 @@
 #include "net/base/drop.h"
 #include "net/base/endpoint.h"
 #include "net/base/units.h"
+#include "net/base/virtual_interface.h"
 #include "net/crypto/primitives.h"
 #include "net/ice/check.h"
 #include "net/stun/message.h"
@@ -31,10 +32,13 @@ namespace sluice::ice {
 struct PathAddress {
   Endpoint remote;
   Endpoint local;
-  uint32_t ifindex =
-      0;  ///< of the last packet from there; for link-local addresses, not part of the identity
+  /// Of the last packet from there; for link-local addresses. Part of the identity only if it is a stream's,
+  /// so that TCP and UDP between the same numbers are two paths.
+  uint32_t ifindex = 0;
 
-  bool same_path(const PathAddress& o) const { return remote == o.remote && local == o.local; }
+  bool same_path(const PathAddress& o) const {
+    return remote == o.remote && local == o.local && stream_of(ifindex) == stream_of(o.ifindex);
+  }
 };
 
 inline constexpr size_t kMaxPaths = 4;

@@ -145,6 +145,13 @@ uint32_t host_priority(uint32_t order) {
   return (kHostPreference << 24) + ((65535 - std::min(order, uint32_t{65535})) << 8) + (256 - kComponent);
 }
 
+uint32_t tcp_passive_priority(uint32_t order) {
+  // Below every UDP candidate, server-reflexive ones too, and where browsers put their own.
+  constexpr uint32_t kTcpHostPreference = 90, kPassive = 4, kComponent = 1, kOthers = 1 << 13;
+  const uint32_t local = kPassive * kOthers + (kOthers - 1 - std::min(order, kOthers - 1));
+  return (kTcpHostPreference << 24) + (local << 8) + (256 - kComponent);
+}
+
 std::string write_answer(const Offer& offer, const Negotiation& negotiation, const LocalTransport& local) {
   return AnswerWriter(offer, negotiation, local).write();
 }

@@ -26,6 +26,11 @@ void append_candidates(std::string& out, const LocalTransport& local) {
                    same - all.begin() + 1, host_priority(static_cast<uint32_t>(i)), format(all[i].addr, text),
                    all[i].port);
   }
+  // A foundation of their own: RFC 8445 §5.1.1.3 asks for the same transport too.
+  for (size_t i = 0; i < local.tcp_candidates.size(); ++i)
+    fmt::format_to(std::back_inserter(out), "a=candidate:{} 1 tcp {} {} {} typ host tcptype passive\r\n",
+                   all.size() + i + 1, tcp_passive_priority(static_cast<uint32_t>(i)),
+                   format(local.tcp_candidates[i].addr, text), local.tcp_candidates[i].port);
   out += "a=end-of-candidates\r\n";
 }
 
