@@ -131,6 +131,9 @@ typedef struct sluice_config {
   const char* turn_tls_cert_file; /* PEM */
   const char* turn_tls_key_file;
   sluice_transmit transmit;
+  /* TCP and TLS connections at once (ICE-TCP, TURN), 0..65536; default 4096. TCP is served wherever UDP is, unless
+   * another program has the port; 0: nowhere. */
+  unsigned max_streams;
 } sluice_config;
 
 typedef enum sluice_role { SLUICE_PUBLISH = 0, SLUICE_PLAY = 1, SLUICE_AGENT = 2 } sluice_role;
@@ -422,6 +425,22 @@ typedef struct sluice_turn_login {
  * UNSUPPORTED where there is no turn_secret. */
 sluice_code sluice_turn_credential(sluice_engine* engine, const char* user, unsigned ttl_s,
                                    sluice_turn_login* out, sluice_error* err);
+/* Since start, but for open, open_tls and queued_bytes. */
+typedef struct sluice_stream_stats {
+  size_t size;
+  unsigned max_streams;    /* 0: none are served */
+  uint64_t open, open_tls; /* now */
+  uint64_t accepted, accepted_tls;
+  uint64_t ice, turn;      /* what they turned out to carry */
+  uint64_t rx_datagrams, rx_bytes, tx_datagrams, tx_bytes;
+  uint64_t queued_bytes;   /* waiting for slow readers now */
+  uint64_t refused_full, refused_address, refused_rate, refused_files;
+  uint64_t ended_peer, ended_shard, ended_silent, ended_idle, ended_malformed, ended_tls, ended_broken;
+  uint64_t dropped_ring_full, dropped_slow_reader, dropped_gone, dropped_oversize;
+} sluice_stream_stats;
+
+void sluice_get_stream_stats(sluice_engine* engine, sluice_stream_stats* out);
+
 /* Where clients reach TURN, as browsers' iceServers take it: "turn:192.0.2.1:3478?transport=udp"; as
  * sluice_listening(). None where TURN is off. */
 size_t sluice_turn_uris(const sluice_engine* engine, char (*out)[96], size_t cap);

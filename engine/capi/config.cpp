@@ -94,6 +94,8 @@ std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
   if (auto ok = check_range("max_sessions", c.max_sessions, 1, 65536); !ok)
     return std::unexpected(ok.error());
   if (auto ok = check_range("max_rooms", c.max_rooms, 1, 65536); !ok) return std::unexpected(ok.error());
+  if (auto ok = check_range("max_streams", c.max_streams, 0, slow::StreamId::kMaxStreams); !ok)
+    return std::unexpected(ok.error());
   if (auto ok = check_range("echo_delay_ms", c.echo_delay_ms, 0, 2000); !ok)
     return std::unexpected(ok.error());
   if ((c.dtls_cert_file == nullptr) != (c.dtls_key_file == nullptr))
@@ -102,6 +104,7 @@ std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
   if (auto ok = parse_relay(c, out); !ok) return std::unexpected(ok.error());
   out.engine.max_sessions = c.max_sessions;
   out.engine.max_rooms = c.max_rooms;
+  out.engine.max_streams = c.max_streams;
   out.engine.echo_delay = millis(c.echo_delay_ms);
   out.engine.busy_poll = c.busy_poll != 0;
   out.engine.srtp = srtp_kind(c.srtp);

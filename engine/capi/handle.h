@@ -29,7 +29,10 @@ struct sluice_engine {
   std::optional<sluice::io::Steering> steering;
   std::unique_ptr<sluice::io::RelayPorts> relay_ports;
   std::unique_ptr<sluice::io::link::Neighbours> neighbours;
+  std::vector<sluice::slow::StreamListener> stream_listeners;  ///< until the worker has them
+  std::optional<sluice::slow::TlsContext> stream_tls;          ///< likewise
   std::unique_ptr<sluice::engine::Engine> engine;
+  std::unique_ptr<sluice::slow::StreamWorker> streams;  ///< none: no TCP
   std::unique_ptr<sluice::engine::Runner> runner;
   std::vector<int> cores;
   /// What sluice_mint_ufrag() mints under; the engine has its own.

@@ -8,6 +8,7 @@
 
 #include "engine/capi/handle.h"
 #include "engine/capi/relay_io.h"
+#include "engine/capi/streams.h"
 #include "engine/shard/shard.h"
 #include "net/crypto/random.h"
 
@@ -79,16 +80,18 @@ std::vector<Address> host_addresses(const io::ListenSockets& sockets) {
   return addresses.empty() ? loopback : addresses;
 }
 
-std::vector<Endpoint> candidates(const ParsedConfig& c, const io::ListenSockets& sockets) {
+/// How clients reach what is bound. A public port is a UDP port, of a relay that passes on nothing else.
+std::vector<Endpoint> candidates(const ParsedConfig& c, const io::ListenSockets& sockets,
+                                 std::span<const Endpoint> bound, bool udp) {
   std::vector<Endpoint> out;
   for (const Endpoint& p : c.public_addresses) {
-    if (p.port != 0) add_unique(out, p);
-    for (const Endpoint& e : sockets.bound())
+    if (p.port != 0 && udp) add_unique(out, p);
+    for (const Endpoint& e : bound)
       if (p.port == 0) add_unique(out, {p.addr, e.port});
   }
-  if (!out.empty()) return out;
+  if (!c.public_addresses.empty()) return out;
   const std::vector<Address> host = host_addresses(sockets);
-  for (const Endpoint& e : sockets.bound()) {
+  for (const Endpoint& e : bound) {
     if (!e.addr.is_unspecified()) add_unique(out, e);
     for (const Address& a : host)
       if (e.addr.is_unspecified()) add_unique(out, {a, e.port});
@@ -131,7 +134,9 @@ std::expected<void, Failure> open_sockets(ParsedConfig& c, sluice_engine& e) {
 std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
   auto dtls = make_dtls(c);
   if (!dtls) return std::unexpected(dtls.error());
-  c.engine.candidates = candidates(c, e.sockets);
+  if (auto ok = open_streams(c, e); !ok) return ok;
+  c.engine.candidates = candidates(c, e.sockets, e.sockets.bound(), true);
+  c.engine.tcp_candidates = candidates(c, e.sockets, tcp_bound(e), false);
   if (c.engine.turn.on) survey_host(c.public_addresses, e.sockets, c.engine.turn);
   if ((c.engine.relay.on || c.engine.turn.on) && c.engine.relay.addresses.empty())
     c.engine.relay.addresses = first_of_each_family(host_addresses(e.sockets));
@@ -183,7 +188,8 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
   if (auto ok = open_sockets(*parsed, e); !ok) return ok;
   if (auto ok = make_engine(*parsed, e); !ok) return ok;
   attach_steering(e);
-  auto runner = engine::Runner::start(*e.engine, e.cores, {&ring, &e.event_fd});
+  if (auto ok = make_stream_worker(e); !ok) return ok;
+  auto runner = engine::Runner::start(*e.engine, e.cores, {&ring, &e.event_fd}, e.streams.get());
   if (!runner) return std::unexpected(Failure{SLUICE_E_IO, "", runner.error(), "raise the limit of threads"});
   e.runner = std::move(*runner);
   return {};
@@ -229,6 +235,7 @@ void sluice_config_init(sluice_config* config) {
   config->max_servers = 1024;
   config->flow_idle_s = 60;
   config->max_allocations = 16384;
+  config->max_streams = 4096;
 }
 
 sluice_code sluice_open(const sluice_config* config, sluice_engine** out, sluice_error* err) {

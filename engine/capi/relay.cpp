@@ -142,9 +142,10 @@ std::expected<void, Failure> install(sluice_engine& e, const sluice_sdp_request&
 std::vector<std::string> turn_uris(const engine::EngineConfig& config) {
   std::vector<std::string> out;
   if (!config.turn.on) return out;
-  for (const char* transport : {"udp", "tcp"})
-    for (const Endpoint& e : config.candidates)
-      out.push_back(fmt::format("turn:{}?transport={}", text_of(e), transport));
+  for (const Endpoint& e : config.candidates)
+    out.push_back(fmt::format("turn:{}?transport=udp", text_of(e)));
+  for (const Endpoint& e : config.tcp_candidates)
+    out.push_back(fmt::format("turn:{}?transport=tcp", text_of(e)));
   for (const Endpoint& tls : config.turn.tls_listen) {
     if (!tls.addr.is_unspecified()) {
       out.push_back(fmt::format("turns:{}?transport=tcp", text_of(tls)));

@@ -153,7 +153,10 @@ Status parse_turn_secrets(const char* text, relay::TurnConfig& out) {
 Status parse_turn_tls(const sluice_config& c, relay::TurnConfig& out) {
   if (auto ok = parse_each("turn_tls", c.turn_tls, c.turn_tls_count, parse_own_endpoint, out.tls_listen); !ok)
     return ok;
-  if (out.tls_listen.empty()) return {};
+  out.tls_asked = !out.tls_listen.empty();
+  const bool certified = is_given(c.turn_tls_cert_file) && is_given(c.turn_tls_key_file);
+  if (!out.tls_asked && !certified) return {};
+  if (!out.tls_asked && out.on) out.tls_listen.push_back({Address{}, relay::kTurnTlsPort});
   if (!is_given(c.turn_tls_cert_file) || !is_given(c.turn_tls_key_file))
     return std::unexpected(
         invalid("turn_tls", "TLS needs a certificate", "give turn_tls_cert_file and turn_tls_key_file"));

@@ -83,6 +83,9 @@ struct Cidr {
   uint8_t bits = 0;
 };
 
+/// RFC 8656 §2.1.
+inline constexpr uint16_t kTurnTlsPort = 5349;
+
 struct TurnUser {
   std::string name;
   std::string password;
@@ -99,6 +102,7 @@ struct TurnConfig {
   uint32_t user_quota = 0;           ///< allocations per user; 0: no limit
   uint64_t allocation_bps = 0;       ///< bits per second and direction; 0: no limit
   std::vector<Endpoint> tls_listen;  ///< TCP ports for TURN over TLS
+  bool tls_asked = false;            ///< by name: to be had, or not to start
   std::string tls_cert, tls_key;     ///< PEM files
 };
 

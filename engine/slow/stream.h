@@ -43,9 +43,9 @@ class Stream {
   bool blocked() const { return queued() > 0 || (tls_ != nullptr && tls_->wants_write()); }
 
   Micros opened;
-  Micros heard;  ///< when bytes came, or (TURN) were sent
-  bool dirty = false;    ///< on the list of those to be flushed
-  bool ending = false;   ///< to be closed once nothing waits
+  Micros heard;             ///< when bytes came, or (TURN) were sent
+  bool dirty = false;       ///< on the list of those to be flushed
+  bool ending = false;      ///< to be closed once nothing waits
   bool polled_out = false;  ///< epoll watches for room
 
  private:

@@ -30,8 +30,7 @@ io::IoError refused(const Endpoint& e, const char* what) {
 
 /// Accepted sockets inherit these.
 bool set_up(int fd) {
-  return io::set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-         io::set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+  return io::set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) && io::set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
          io::set_option(fd, SOL_SOCKET, SO_SNDBUF, kSendBuffer) &&
          io::set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
 }
@@ -47,8 +46,7 @@ std::expected<StreamListener, io::IoError> listen_stream(const Endpoint& e, bool
   }
   if (!fd) return std::unexpected(refused(e, "no socket"));
   const bool dual = ipv6 && e.addr.is_unspecified() && !v6_only;
-  if (!set_up(fd.get()) ||
-      (ipv6 && !io::set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual ? 0 : 1)))
+  if (!set_up(fd.get()) || (ipv6 && !io::set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual ? 0 : 1)))
     return std::unexpected(refused(e, "cannot be set up"));
   io::SocketAddress a;
   socklen_t len = io::to_sockaddr(e, ipv6, 0, a);

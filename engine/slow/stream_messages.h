@@ -1,4 +1,5 @@
-// What a shard and the streams worker tell each other: datagrams that go by TCP or TLS, in two rings per shard.
+// What a shard and the streams worker tell each other: datagrams that go by TCP or TLS, in two rings per
+// shard.
 #pragma once
 
 #include <algorithm>

@@ -1,9 +1,8 @@
 #include "engine/slow/stream_tls.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
-
-#include <algorithm>
 
 #include <fmt/format.h>
 #include <openssl/bio.h>
@@ -68,8 +67,8 @@ std::expected<TlsContext, io::IoError> TlsContext::make(const std::string& cert_
     return std::unexpected(io::IoError{fmt::format("no TLS: {}", openssl_reason()), ""});
   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                            SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(
+      ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   // Tickets resume sessions; a cache would hold what only they need.
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   // A key with a passphrase must not make OpenSSL ask the terminal.

@@ -29,7 +29,8 @@ struct StreamIoResult {
 class TlsContext {
  public:
   /// PEM files. The error is for people.
-  static std::expected<TlsContext, io::IoError> make(const std::string& cert_file, const std::string& key_file);
+  static std::expected<TlsContext, io::IoError> make(const std::string& cert_file,
+                                                     const std::string& key_file);
   SSL_CTX* get() const { return ctx_.get(); }
 
  private:

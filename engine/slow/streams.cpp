@@ -116,7 +116,7 @@ struct StreamWorker::Impl {
   io::Fd epoll;
   StreamTable table;
   StreamAdmission admission;
-  std::vector<bool> pushed;                      ///< index: port
+  std::vector<bool> pushed;               ///< index: port
   std::vector<std::deque<Named>> closed;  ///< index: port; what its shard has not been told
   std::vector<StreamId> dirty;
   std::vector<uint8_t> buffer;
@@ -143,7 +143,8 @@ void StreamWorker::Impl::sleep(Micros longest) {
   epoll_event events[kEventsPerTurn];
   const bool may_sleep = waker.may_sleep();
   const Micros wait = may_sleep ? wait_for(longest) : Micros{};
-  const int timeout = wait == kNever ? -1 : static_cast<int>(std::min<int64_t>((wait.us + 999) / 1000, 60'000));
+  const int timeout =
+      wait == kNever ? -1 : static_cast<int>(std::min<int64_t>((wait.us + 999) / 1000, 60'000));
   const int got = ::epoll_wait(epoll.get(), events, kEventsPerTurn, timeout);
   if (may_sleep) waker.awake();
   now = clock_now();
@@ -236,7 +237,8 @@ void StreamWorker::Impl::take(io::Fd fd, const StreamListener& l, const Endpoint
   const StreamId id = table.next_id();
   const int raw = fd.get();
   auto secured = l.tls && tls ? TlsStream::make(*tls, raw) : nullptr;
-  if ((l.tls && secured == nullptr) || !watch(raw, EPOLLIN, tag(Source::stream, id.ifindex()), EPOLL_CTL_ADD)) {
+  if ((l.tls && secured == nullptr) ||
+      !watch(raw, EPOLLIN, tag(Source::stream, id.ifindex()), EPOLL_CTL_ADD)) {
     admission.close(remote.addr);
     return refuse(StreamRefusal::files);
   }

@@ -32,11 +32,11 @@ struct StreamPort {
 struct StreamLimits {
   uint32_t max_streams = 4096;  ///< 1..StreamId::kMaxStreams
   StreamAdmissionLimits admission;
-  size_t send_queue = 64 * 1024;         ///< bytes that may wait for one reader, beside the kernel's
+  size_t send_queue = 64 * 1024;          ///< bytes that may wait for one reader, beside the kernel's
   size_t send_queues = 64 * 1024 * 1024;  ///< and for all of them
-  Micros first_message = seconds(10);    ///< from accepting, TLS handshake included
-  Micros idle_ice = seconds(60);         ///< RFC 7675 has a client send every few seconds
-  Micros idle_turn = seconds(900);       ///< nothing either way; an allocation lives as long without a refresh
+  Micros first_message = seconds(10);     ///< from accepting, TLS handshake included
+  Micros idle_ice = seconds(60);          ///< RFC 7675 has a client send every few seconds
+  Micros idle_turn = seconds(900);  ///< nothing either way; an allocation lives as long without a refresh
 };
 
 /// What the worker is to serve.
@@ -82,20 +82,26 @@ struct StreamCounters {
   std::array<uint64_t, kStreamRefusalNames.size()> refused{};
   std::array<uint64_t, kStreamEndNames.size()> ended{};
   std::array<uint64_t, kStreamDropNames.size()> dropped{};
+
+  uint64_t of(StreamRefusal why) const { return refused[static_cast<size_t>(why)]; }
+  uint64_t of(StreamEnd why) const { return ended[static_cast<size_t>(why)]; }
+  uint64_t of(StreamDrop why) const { return dropped[static_cast<size_t>(why)]; }
 };
 
 class StreamWorker {
  public:
   /// `tls`: needed by listeners that have it. The error is what the kernel refused.
-  static std::expected<std::unique_ptr<StreamWorker>, std::string> make(
-      std::vector<StreamListener> listeners, std::optional<TlsContext> tls, std::vector<StreamPort> ports,
-      const StreamServices& services, const StreamLimits& limits = {});
+  static std::expected<std::unique_ptr<StreamWorker>, std::string> make(std::vector<StreamListener> listeners,
+                                                                        std::optional<TlsContext> tls,
+                                                                        std::vector<StreamPort> ports,
+                                                                        const StreamServices& services,
+                                                                        const StreamLimits& limits = {});
   ~StreamWorker();
   StreamWorker(const StreamWorker&) = delete;
   StreamWorker& operator=(const StreamWorker&) = delete;
 
-  /// One turn: what the shards, the sockets and the clock want. Waits in the kernel, for at most `longest`, if
-  /// there is nothing to do. One thread.
+  /// One turn: what the shards, the sockets and the clock want. Waits in the kernel, for at most `longest`,
+  /// if there is nothing to do. One thread.
   void run_once(Micros longest = kNever);
 
   /// Any thread, after pushing to one of the rings: ends the wait. A system call only while it sleeps.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <unordered_map>
 
@@ -247,6 +248,57 @@ void add_turn(const sluice_turn_stats& t, std::vector<MetricFamily>& out) {
   out.push_back(std::move(refused));
 }
 
+struct Labelled {
+  const char* value;
+  uint64_t count;
+};
+
+MetricFamily by_label(const char* name, const char* help, MetricType type, const char* label,
+                      std::initializer_list<Labelled> series) {
+  MetricFamily f = family(name, help, type);
+  for (const Labelled& s : series)
+    f.metric.push_back(metric(type, static_cast<double>(s.count), {{label, s.value}}));
+  return f;
+}
+
+void add_streams(const sluice_stream_stats& s, std::vector<MetricFamily>& out) {
+  if (s.max_streams == 0) return;
+  constexpr MetricType kCounter = MetricType::Counter, kGauge = MetricType::Gauge;
+  out.push_back(by_label("sluice_streams", "TCP and TLS connections", kGauge, "tls",
+                         {{"no", s.open - s.open_tls}, {"yes", s.open_tls}}));
+  out.push_back(single("sluice_streams_max", "TCP and TLS connections that there is room for", kGauge,
+                       s.max_streams));
+  out.push_back(by_label("sluice_streams_accepted_total", "TCP and TLS connections taken", kCounter, "tls",
+                         {{"no", s.accepted - s.accepted_tls}, {"yes", s.accepted_tls}}));
+  out.push_back(by_label("sluice_streams_recognised_total", "What they turned out to carry", kCounter,
+                         "protocol", {{"ice", s.ice}, {"turn", s.turn}}));
+  out.push_back(by_label("sluice_streams_refused_total", "Connections not taken", kCounter, "reason",
+                         {{"full", s.refused_full},
+                          {"address", s.refused_address},
+                          {"rate", s.refused_rate},
+                          {"files", s.refused_files}}));
+  out.push_back(by_label("sluice_streams_ended_total", "Connections that have ended", kCounter, "reason",
+                         {{"peer", s.ended_peer},
+                          {"shard", s.ended_shard},
+                          {"silent", s.ended_silent},
+                          {"idle", s.ended_idle},
+                          {"malformed", s.ended_malformed},
+                          {"tls", s.ended_tls},
+                          {"broken", s.ended_broken}}));
+  out.push_back(by_label("sluice_stream_datagrams_total", "Datagrams by TCP and TLS", kCounter, "direction",
+                         {{"in", s.rx_datagrams}, {"out", s.tx_datagrams}}));
+  out.push_back(by_label("sluice_stream_bytes_total", "Bytes by TCP and TLS, framing included", kCounter,
+                         "direction", {{"in", s.rx_bytes}, {"out", s.tx_bytes}}));
+  out.push_back(by_label("sluice_stream_datagrams_dropped_total", "Datagrams that streams lost", kCounter,
+                         "reason",
+                         {{"ring_full", s.dropped_ring_full},
+                          {"slow_reader", s.dropped_slow_reader},
+                          {"gone", s.dropped_gone},
+                          {"oversize", s.dropped_oversize}}));
+  out.push_back(single("sluice_stream_queued_bytes", "Bytes that wait for slow readers", kGauge,
+                       static_cast<double>(s.queued_bytes)));
+}
+
 double resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   double total = 0;
@@ -280,6 +332,8 @@ Snapshot take_snapshot(sluice_engine* engine) {
   sluice_get_relay_stats(engine, &out.relay);
   out.turn.size = sizeof out.turn;
   sluice_get_turn_stats(engine, &out.turn);
+  out.streams.size = sizeof out.streams;
+  sluice_get_stream_stats(engine, &out.streams);
   out.servers.resize(sluice_servers(engine, nullptr, 0));
   for (auto& s : out.servers) s.size = sizeof s;
   // Both calls are the control thread's, so nothing comes between them.
@@ -296,6 +350,7 @@ std::vector<MetricFamily> collect(const Snapshot& snapshot) {
   add_shards(snapshot, out);
   add_relay(snapshot, out);
   add_turn(snapshot.turn, out);
+  add_streams(snapshot.streams, out);
   out.push_back(single("process_cpu_seconds_total", "CPU time of the process", MetricType::Counter,
                        snapshot.process_cpu_s));
   out.push_back(

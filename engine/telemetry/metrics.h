@@ -19,6 +19,7 @@ struct Snapshot {
   std::vector<sluice_shard_stats> shards;
   sluice_relay_stats relay;
   sluice_turn_stats turn;
+  sluice_stream_stats streams;
   std::vector<sluice_server_stats> servers;
   double process_cpu_s = 0;
   double resident_bytes = 0;

@@ -7,9 +7,9 @@
 namespace sluice::stun {
 namespace {
 
-constexpr size_t kLengthBytes = 2;      // RFC 4571 §2
-constexpr size_t kChannelHeader = 4;    // RFC 8656 §12.4
-constexpr size_t kStunHead = 8;         // type, length, magic cookie
+constexpr size_t kLengthBytes = 2;    // RFC 4571 §2
+constexpr size_t kChannelHeader = 4;  // RFC 8656 §12.4
+constexpr size_t kStunHead = 8;       // type, length, magic cookie
 constexpr size_t kRecogniseBytes = kLengthBytes + kStunHead;
 
 /// The first eight bytes of a STUN message.

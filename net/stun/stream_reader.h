@@ -49,8 +49,8 @@ class StreamReader {
   Step finish(const uint8_t* at, const Frame& f) const;
 
   StreamFraming framing_ = StreamFraming::unknown;
-  uint16_t held_ = 0;   ///< bytes in `hold_`: the beginning of a frame that is not all here
-  uint32_t skip_ = 0;   ///< bytes still to be passed over
+  uint16_t held_ = 0;  ///< bytes in `hold_`: the beginning of a frame that is not all here
+  uint32_t skip_ = 0;  ///< bytes still to be passed over
   std::array<uint8_t, kMaxMessage + 8> hold_;
 };
 

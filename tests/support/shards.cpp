@@ -171,17 +171,21 @@ void Shards::check(const Client& c, uint32_t shard, stun::Attr role) {
   b.integrity(stun::Integrity::sha1, crypto::kPrimitives,
               keys_.keys().password_of(0, c.spec.local_ufrag.view()).bytes());
   b.fingerprint();
-  place(shard, c.at, b.message());
+  place(shard, c.at, b.message(), kServer, c.stream);
 }
 
 Client Shards::connect(engine::Role role, uint32_t shard, uint32_t room) {
   Client c = offer(role, room);
   check(c, shard);
   step();
+  finish(c, shard);
+  return c;
+}
+
+void Shards::finish(Client& c, uint32_t shard) {
   hand_keys(c, shard);
   step();
   require(core(shard).hot[c.key().index].phase == engine::Phase::connected);
-  return c;
 }
 
 void Shards::hand_keys(Client& c, uint32_t shard) {
@@ -229,7 +233,7 @@ bool Shards::protect(Client& c, uint32_t shard, Bytes packet, size_t header, boo
   job.rtcp = rtcp;
   srtp::protect(*cipher_, {&job, 1});
   if (job.result != Drop::none) return false;
-  place(shard, c.at, Bytes(buffer).first(std::min<size_t>(job.out_len, kMaxDatagram)));
+  place(shard, c.at, Bytes(buffer).first(std::min<size_t>(job.out_len, kMaxDatagram)), kServer, c.stream);
   return true;
 }
 
@@ -237,7 +241,35 @@ void Shards::send_rtcp(Client& c, uint32_t shard, Bytes compound) {
   require(protect(c, shard, compound, 8, true));
 }
 
-void Shards::place(uint32_t shard, const Endpoint& from, Bytes bytes, const Endpoint& to) {
+void Shards::push_stream(uint32_t shard, slow::FromStream::Type type, const Datagram& d) {
+  require((*links_.from_streams[shard])->try_emplace([&](slow::FromStream& m) {
+    m.type = type;
+    m.stream = slow::StreamId(d.ifindex);
+    m.remote = d.remote;
+    m.local = d.local;
+    m.len = static_cast<uint16_t>(d.bytes.size());
+    std::ranges::copy(d.bytes, m.data);
+  }));
+}
+
+void Shards::end_stream(uint32_t shard, const Endpoint& from, uint32_t stream) {
+  push_stream(shard, slow::FromStream::Type::closed, {from, {}, kServer, stream});
+}
+
+void Shards::take_streams(uint32_t shard) {
+  if (links_.to_streams.empty()) return;
+  (*links_.to_streams[shard])->for_each(UINT32_MAX, [&](const slow::ToStream& m) {
+    const uint32_t stream = m.stream.ifindex();
+    if (m.type == slow::ToStream::Type::close) return closed_streams_.push_back(stream);
+    backends_[shard]->sent.push_back({streams_.at(stream), {m.data, m.data + m.len}, kServer, stream});
+  });
+}
+
+void Shards::place(uint32_t shard, const Endpoint& from, Bytes bytes, const Endpoint& to, uint32_t stream) {
+  if (stream != 0) {
+    streams_[stream] = from;
+    return push_stream(shard, slow::FromStream::Type::datagram, {from, {bytes.begin(), bytes.end()}, to, stream});
+  }
   backends_[shard]->waiting.push_back({from, {bytes.begin(), bytes.end()}, to});
 }
 
@@ -270,6 +302,7 @@ void Shards::step(int times) {
       run_(*s);
       require(s->conserves_packets());
       backends_[s->core().id.v]->tidy();
+      take_streams(s->core().id.v);
     }
 }
 

@@ -5,8 +5,10 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/relay/control.h"
@@ -23,7 +25,7 @@ struct Datagram {
   Endpoint remote;
   std::vector<uint8_t> bytes;
   Endpoint local = kServer;
-  uint32_t ifindex = 0;
+  uint32_t ifindex = 0;  ///< Packet::ifindex: may be a stream's
 };
 
 /// Receives what was placed, keeps what is sent; allocates in send() only, and not even there if it is told
@@ -74,6 +76,7 @@ struct Keyed {
 struct Client {
   engine::SessionSpec spec;
   Endpoint at;
+  uint32_t stream = 0;  ///< by which it sends: a StreamId's ifindex; 0: by UDP
   std::unique_ptr<Keyed<srtp::Outbound>> out = std::make_unique<Keyed<srtp::Outbound>>();
   std::unique_ptr<Keyed<srtp::Inbound>> in = std::make_unique<Keyed<srtp::Inbound>>();
 
@@ -108,6 +111,8 @@ class Shards {
   Client connect(engine::Role role, uint32_t shard, uint32_t room = 0);
   /// A checked session of `shard` gets its keys with the next step.
   void hand_keys(Client& c, uint32_t shard);
+  /// Keys for a client whose check `shard` has seen.
+  void finish(Client& c, uint32_t shard);
   /// What the control thread says of a room.
   void tell_room(uint32_t room, engine::SessionKey publisher, uint32_t publisher_shard, uint64_t players);
   void tell(uint32_t shard, const engine::Command& c) { (*links_.commands[shard])->try_push(c); }
@@ -118,7 +123,10 @@ class Shards {
   /// Any plaintext under the client's keys; false, and nothing sent, if SRTP refuses it. `header`: bytes of
   /// the packet that stay in the clear; of RTCP 8.
   bool protect(Client& c, uint32_t shard, Bytes packet, size_t header, bool rtcp);
-  void place(uint32_t shard, const Endpoint& from, Bytes bytes, const Endpoint& to = kServer);
+  void place(uint32_t shard, const Endpoint& from, Bytes bytes, const Endpoint& to = kServer,
+             uint32_t stream = 0);
+  /// What the streams worker would say of a stream that has ended.
+  void end_stream(uint32_t shard, const Endpoint& from, uint32_t stream);
   /// RTP payloads that reached the client since the last call, from all shards; other datagrams are taken
   /// too.
   std::vector<std::string> heard(Client& c);
@@ -137,10 +145,15 @@ class Shards {
   engine::relay::Control& relay() { return *relay_; }
   engine::TurnShared& turn() { return *turn_; }
   std::vector<engine::Notice> notices(uint32_t shard);
+  /// Streams that shards want closed, since the last call.
+  std::vector<uint32_t> closed_streams() { return std::exchange(closed_streams_, {}); }
   /// What the shard has said to the handshake worker, which there is none.
   void discard_handshakes(uint32_t shard);
 
  private:
+  void take_streams(uint32_t shard);
+  void push_stream(uint32_t shard, slow::FromStream::Type type, const Datagram& d);
+
   engine::Directory directory_{kSessions};
   engine::ShardLinks links_;
   crypto::StreamRandom random_;
@@ -152,6 +165,8 @@ class Shards {
   std::unique_ptr<engine::TrunkRoutes> trunk_routes_;
   std::vector<std::unique_ptr<engine::Shard>> shards_;
   std::vector<MemoryBackend*> backends_;
+  std::map<uint32_t, Endpoint> streams_;  ///< who is at the other end
+  std::vector<uint32_t> closed_streams_;
   uint32_t next_ = 0;
   std::function<void(engine::Shard&)> run_ = [](engine::Shard& s) { s.run_once(); };
 

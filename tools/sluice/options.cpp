@@ -131,6 +131,11 @@ constexpr Option kOptions[] = {
     {"max-sessions", "N", "Media", "Sessions at once", "4096", Kind::number, false,
      [](C& c, V v) { return number(v, 1, 65536, c.max_sessions); },
      [](const C& c) { return std::to_string(c.max_sessions); }},
+    {"max-streams", "N", "Media",
+     "TCP and TLS connections at once, for clients that UDP does not reach; TCP is served on the ports of --listen; "
+     "0: off",
+     "4096", Kind::number, false, [](C& c, V v) { return number(v, 0, 65536, c.max_streams); },
+     [](const C& c) { return std::to_string(c.max_streams); }},
     {"max-rooms", "N", "Media", "Rooms at once", "1024", Kind::number, false,
      [](C& c, V v) { return number(v, 1, 65536, c.max_rooms); },
      [](const C& c) { return std::to_string(c.max_rooms); }},

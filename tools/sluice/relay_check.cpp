@@ -90,10 +90,9 @@ Checked check_turn(const Config& c) {
     return wrong(fmt::format("--turn-tls-{} needs --turn-tls-{}; give both or neither",
                              c.turn_tls_cert.empty() ? "key" : "cert",
                              c.turn_tls_cert.empty() ? "cert" : "key"));
-  if (c.turn_tls.empty())
-    return refuse(c, {"turn-tls-cert", "turn-tls-key"},
-                  "there is no TURN over TLS; name its endpoint with --turn-tls, e.g. 0.0.0.0:5349");
-  if (c.turn_tls_cert.empty() && c.http_cert.empty())
+  if (!c.turn_tls.empty() && c.max_streams == 0)
+    return wrong(fmt::format("{}: there is no TLS with --max-streams 0; leave one out", at(c, "turn-tls")));
+  if (!c.turn_tls.empty() && c.turn_tls_cert.empty() && c.http_cert.empty())
     return wrong(
         fmt::format("{}: needs a certificate; give --turn-tls-cert and --turn-tls-key, or "
                     "--http-cert and --http-key",
@@ -122,6 +121,10 @@ void explain_media(const Config& c, std::vector<std::string>& lines) {
   lines.push_back(fmt::format("calls: end here, as node {}", c.node));
   if (!c.public_address.empty())
     lines.push_back(fmt::format("candidates: {} and nothing else", fmt::join(c.public_address, ", ")));
+  if (c.max_streams > 0)
+    lines.emplace_back("clients without UDP: by ICE-TCP on the listening ports; --max-streams 0 would stop that");
+  else
+    lines.emplace_back("clients without UDP: cannot get through, since --max-streams is 0");
   if (!c.trunk.empty() && c.route_key.empty())
     lines.emplace_back("behind relays: they cannot open ufrags minted here; give both sides --route-key");
   if (!c.trunk.empty()) lines.push_back(fmt::format("trunk: relays reach this media tier at {}", c.trunk));
@@ -132,9 +135,14 @@ void explain_turn(const Config& c, std::vector<std::string>& lines) {
     lines.emplace_back("TURN: off; --turn-user or --turn-secret would switch it on");
     return;
   }
-  lines.push_back(
-      fmt::format("TURN: on, realm {}, by UDP and TCP on the listening ports{}", c.realm,
-                  c.turn_tls.empty() ? "" : fmt::format(", by TLS on {}", fmt::join(c.turn_tls, ", "))));
+  const bool certified = !c.turn_tls_cert.empty() || !c.http_cert.empty();
+  std::string tls;
+  if (!c.turn_tls.empty())
+    tls = fmt::format(", by TLS on {}", fmt::join(c.turn_tls, ", "));
+  else if (certified && c.max_streams > 0)
+    tls = ", by TLS on port 5349";
+  lines.push_back(fmt::format("TURN: on, realm {}, by UDP{} on the listening ports{}", c.realm,
+                              c.max_streams > 0 ? " and TCP" : "", tls));
   const auto literal = [](const std::string& u) { return !u.starts_with('@'); };
   if (std::ranges::any_of(c.turn_user, literal) && at(c, "turn-user") == "--turn-user")
     lines.emplace_back("TURN: passwords on the command line are visible to other users; use @FILE");

@@ -1,4 +1,5 @@
 // What a scenario is given: daemons, browsers, other stacks, and ways to wait for conditions. Ends all it started.
+import { createServer } from 'node:net';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -96,6 +97,14 @@ export class Test {
     this.after(() => daemon.end());
     await daemon.ready();
     return daemon;
+  }
+
+  /** A program that listens on a TCP port of 127.0.0.1; returns the port. */
+  async occupiedTcp() {
+    const server = createServer();
+    await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+    this.after(() => server.close());
+    return server.address().port;
   }
 
   async pages(host = '127.0.0.1') {

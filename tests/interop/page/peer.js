@@ -76,7 +76,15 @@ function lie() {
     (_, head, byte) => head + (byte === '00' ? '01' : '00')) });
 }
 
-const start = async (call, { codec, lieAboutFingerprint }) => {
+/** The call hears only of those of the server's candidates that go by `transport`. */
+function only(pc, transport) {
+  const honest = pc.setRemoteDescription.bind(pc);
+  const wanted = (line) => !line.startsWith('a=candidate:') || line.split(' ')[2] === transport;
+  pc.setRemoteDescription = ({ type, sdp }) => honest({ type, sdp: sdp.split('\r\n').filter(wanted).join('\r\n') });
+}
+
+const start = async (call, { codec, lieAboutFingerprint, transport }) => {
+  if (transport) only(call.pc, transport);
   if (codec) prefer(call, codec);
   if (lieAboutFingerprint) lie();
   const id = remember(call);

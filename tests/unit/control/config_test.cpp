@@ -130,6 +130,7 @@ TEST_CASE("every wrong value is named with its option and what would be right") 
                                                        {"max-sessions", "0"},
                                                        {"max-sessions", "65537"},
                                                        {"max-rooms", "0"},
+                                                       {"max-streams", "65537"},
                                                        {"echo-delay", "2001"},
                                                        {"drain-seconds", "86401"},
                                                        {"log-level", "loud"},

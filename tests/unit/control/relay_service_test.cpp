@@ -65,11 +65,13 @@ std::string sdp_body(std::string_view sdp, std::string_view side, std::string_vi
 
 void turn_with_secret(sluice_config& c) {
   c.turn_secret = "0123456789abcdef";
-  static const char* const tls[] = {"0.0.0.0:5349"};
+  static const char* const tls[] = {"127.0.0.1:0"};
+  static const test::SelfSigned pair;
+  static const std::string cert = pair.cert(), key = pair.key();
   c.turn_tls = tls;
   c.turn_tls_count = 1;
-  c.turn_tls_cert_file = "cert.pem";
-  c.turn_tls_key_file = "key.pem";
+  c.turn_tls_cert_file = cert.c_str();
+  c.turn_tls_key_file = key.c_str();
 }
 
 }  // namespace
@@ -221,7 +223,9 @@ TEST_CASE("TURN credentials come with the URIs that browsers take") {
   REQUIRE(uris.size() == 3);
   CHECK(text(uris[0]).starts_with("turn:127.0.0.1:"));
   CHECK(text(uris[0]).ends_with("?transport=udp"));
-  CHECK(text(uris[2]) == "turns:media.example:5349?transport=tcp");
+  CHECK(text(uris[1]).ends_with("?transport=tcp"));
+  CHECK(text(uris[2]).starts_with("turns:media.example:"));
+  CHECK(text(uris[2]).ends_with("?transport=tcp"));
   CHECK(o.at("iceServers").get_array()[0].at("credential") == o.at("password"));
   CHECK(f.ask("POST", "/v1/turn/credentials").status == 200);
   CHECK(field_of(f.ask("POST", "/v1/turn/credentials", R"({"user":"a:b"})")) == "user");

@@ -1,20 +1,19 @@
 // The HTTP server on real sockets: framing, limits, timeouts, TLS and event streams.
 #include "engine/control/http/server.h"
 
-#include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include <doctest/doctest.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
+#include "tests/support/self_signed.h"
 #include "tests/unit/control/live_engine.h"
 #include "tests/unit/control/wire_client.h"
 #include "tools/sluice/client.h"
 
 using namespace sluice;
 using namespace sluice::http;
+using test::SelfSigned;
 using test::WireClient;
 
 namespace {
@@ -63,40 +62,10 @@ unsigned status_of(const Running& server, const std::string& text) {
   return client.reply().status;
 }
 
-/// A key and a certificate that it signed itself, in a folder of their own.
-struct SelfSigned {
-  SelfSigned() {
-    char name[] = "/tmp/sluice-tls-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    folder = name;
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* cert = X509_new();
-    X509_set_version(cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
-    X509_set_issuer_name(cert, X509_get_subject_name(cert));
-    X509_sign(cert, key, EVP_sha256());
-    FILE* f = std::fopen((folder / "cert.pem").c_str(), "w");
-    PEM_write_X509(f, cert);
-    std::fclose(f);
-    f = std::fopen((folder / "key.pem").c_str(), "w");
-    PEM_write_PrivateKey(f, key, nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(f);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-  }
-  ~SelfSigned() { std::filesystem::remove_all(folder); }
-  std::filesystem::path folder;
-};
-
 ServerOptions with_tls(const SelfSigned& pair) {
   ServerOptions o = on_loopback();
-  o.cert_file = pair.folder / "cert.pem";
-  o.key_file = pair.folder / "key.pem";
+  o.cert_file = pair.cert();
+  o.key_file = pair.key();
   return o;
 }
 

@@ -32,6 +32,24 @@ TEST_CASE("host priorities follow RFC 8445 section 5.1.2.1") {
   CHECK(host_priority(1'000'000) == host_priority(65535));
 }
 
+TEST_CASE("passive TCP candidates stand behind all others, with a priority below theirs") {
+  // RFC 6544 §4.2: 2^24 times the type's, 2^8 times (4 * 2^13 + 8191), 255.
+  CHECK(tcp_passive_priority(0) == (90u << 24) + (40959u << 8) + 255);
+  CHECK(tcp_passive_priority(1) == tcp_passive_priority(0) - 256);
+  CHECK(tcp_passive_priority(9000) == tcp_passive_priority(8191));
+  CHECK(tcp_passive_priority(0) < host_priority(65535));
+  const Offer offer = parsed(audio_offer());
+  const auto n = negotiate(offer, {.role = Role::agent});
+  REQUIRE(n.has_value());
+  LocalTransport local = local_for(*n);
+  local.tcp_candidates = {*parse_endpoint("192.0.2.9:3478"), *parse_endpoint("[2001:db8::9]:443")};
+  const std::string answer = write_answer(offer, *n, local);
+  CHECK(has(answer, "a=candidate:3 1 tcp 1520435199 192.0.2.9 3478 typ host tcptype passive"));
+  CHECK(has(answer, "a=candidate:4 1 tcp 1520434943 2001:db8::9 443 typ host tcptype passive"));
+  CHECK(answer.find(" udp ") < answer.find(" tcp "));
+  CHECK(has(answer, "c=IN IP4 192.0.2.9"));
+}
+
 TEST_CASE("an agent's answer has every line that a browser needs") {
   const std::string answer = answer_to(audio_offer(), Role::agent);
   for (const std::string_view line : {"o=- 4611686018427387904 1 IN IP4 0.0.0.0",

@@ -3,29 +3,26 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <doctest/doctest.h>
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <doctest/doctest.h>
-
 #include "engine/slow/streams.h"
-#include "net/dtls/context.h"
 #include "net/io/address.h"
 #include "net/stun/message.h"
+#include "tests/support/self_signed.h"
 #include "tests/unit/slow/shards.h"
 
 namespace sluice::test {
 
 using Buffer = std::vector<uint8_t>;
+using Buffers = std::vector<Buffer>;
 
 inline Buffer stun_request(uint8_t mark = 0) {
   Buffer m(stun::kHeaderBytes, mark);
@@ -60,7 +57,8 @@ class StreamClient {
       REQUIRE(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) > 0);
       return;
     }
-    REQUIRE(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+    REQUIRE(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(bytes.size()));
   }
   /// Takes what is there into `received`; notes an end.
   void receive() {
@@ -72,8 +70,9 @@ class StreamClient {
         received.insert(received.end(), piece, piece + n);
         continue;
       }
-      const bool waits = ssl_ != nullptr ? SSL_get_error(ssl_.get(), static_cast<int>(n)) == SSL_ERROR_WANT_READ
-                                         : n < 0 && errno == EAGAIN;
+      const bool waits = ssl_ != nullptr
+                             ? SSL_get_error(ssl_.get(), static_cast<int>(n)) == SSL_ERROR_WANT_READ
+                             : n < 0 && errno == EAGAIN;
       ended = ended || !waits;
       return;
     }
@@ -125,37 +124,6 @@ struct StreamShard {
   int wakes = 0;
 };
 
-/// A folder with a certificate and its key that goes with the test.
-class CertificateFiles {
- public:
-  CertificateFiles() {
-    char name[] = "/tmp/sluice-streams-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    dir_ = name;
-    const auto identity = dtls::Identity::generate(1'700'000'000);
-    REQUIRE(identity);
-    write(cert(), [&](std::FILE* f) { return PEM_write_X509(f, identity->certificate()); });
-    write(key(), [&](std::FILE* f) {
-      return PEM_write_PKCS8PrivateKey(f, identity->key(), nullptr, nullptr, 0, nullptr, nullptr);
-    });
-  }
-  ~CertificateFiles() { std::filesystem::remove_all(dir_); }
-  CertificateFiles(const CertificateFiles&) = delete;
-  CertificateFiles& operator=(const CertificateFiles&) = delete;
-  std::string cert() const { return dir_ + "/cert.pem"; }
-  std::string key() const { return dir_ + "/key.pem"; }
-
- private:
-  template <class F>
-  static void write(const std::string& path, F&& f) {
-    std::FILE* file = std::fopen(path.c_str(), "w");
-    REQUIRE(file != nullptr);
-    CHECK(f(file) == 1);
-    std::fclose(file);
-  }
-  std::string dir_;
-};
-
 struct StreamRigOptions {
   slow::StreamLimits limits;
   slow::StreamServices services{.ice = true, .turn = true};
@@ -180,7 +148,7 @@ class StreamRig {
     listeners.push_back(std::move(*listener));
     std::optional<slow::TlsContext> tls;
     if (o.tls) {
-      const CertificateFiles files;
+      const SelfSigned files;
       auto made = slow::TlsContext::make(files.cert(), files.key());
       REQUIRE(made);
       tls = std::move(*made);
@@ -205,7 +173,9 @@ class StreamRig {
   uint64_t refused(slow::StreamRefusal why) const {
     return worker->counters().refused[static_cast<size_t>(why)];
   }
-  uint64_t dropped(slow::StreamDrop why) const { return worker->counters().dropped[static_cast<size_t>(why)]; }
+  uint64_t dropped(slow::StreamDrop why) const {
+    return worker->counters().dropped[static_cast<size_t>(why)];
+  }
   /// A client whose first message has arrived; the name of its stream.
   slow::StreamId greet(StreamClient& c, size_t shard_index = 0, uint8_t mark = 0) {
     const size_t before = shard(shard_index).datagrams();

@@ -19,7 +19,9 @@ TEST_CASE("the thread sleeps until a socket or a shard has something, and ends w
   listeners.push_back(std::move(*listener));
   auto worker = slow::StreamWorker::make(
       std::move(listeners), {},
-      {{&*to, &*from, {[](void* s) { static_cast<std::counting_semaphore<1 << 20>*>(s)->release(); }, &bell}}},
+      {{&*to,
+        &*from,
+        {[](void* s) { static_cast<std::counting_semaphore<1 << 20>*>(s)->release(); }, &bell}}},
       {.ice = true, .turn = true});
   REQUIRE(worker);
   auto thread = slow::StreamThread::start(**worker);

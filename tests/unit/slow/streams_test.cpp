@@ -37,7 +37,8 @@ std::vector<Buffer> frames_of(const Buffer& stream) {
 
 }  // namespace
 
-TEST_CASE("datagrams framed by RFC 4571 reach the shard under the stream's name, and its answers the client") {
+TEST_CASE(
+    "datagrams framed by RFC 4571 reach the shard under the stream's name, and its answers the client") {
   StreamRig rig;
   StreamClient client(rig.at);
   client.send(framed(stun_request(7)));
@@ -56,7 +57,7 @@ TEST_CASE("datagrams framed by RFC 4571 reach the shard under the stream's name,
   rig.shard().send(first.stream, stun_request(1));
   rig.shard().send(first.stream, media(1200, 2));
   rig.until([&] { return client.receive(), client.received.size() >= 2 + 20 + 2 + 1200; });
-  CHECK(frames_of(client.received) == std::vector{stun_request(1), media(1200, 2)});
+  CHECK(frames_of(client.received) == Buffers{stun_request(1), media(1200, 2)});
 
   client.close();
   rig.until([&] { return rig.shard().closed() == 1; });
@@ -200,10 +201,11 @@ TEST_CASE("a slow reader loses whole messages and blocks nobody; what it reads l
   CHECK(rig.worker->counters().queued <= o.limits.send_queue);
   rig.shard().send(other_id, media(70, 5));
   rig.until([&] { return other.receive(), !other.received.empty(); });
-  CHECK(frames_of(other.received) == std::vector{media(70, 5)});
+  CHECK(frames_of(other.received) == Buffers{media(70, 5)});
   rig.until([&] { return slow_one.receive(), rig.worker->counters().queued == 0; });
   rig.shard().send(slow_id, media(80, 0xaa));
-  rig.until([&] { return slow_one.receive(), !slow_one.received.empty() && slow_one.received.back() == 0xaa; });
+  rig.until(
+      [&] { return slow_one.receive(), !slow_one.received.empty() && slow_one.received.back() == 0xaa; });
   const auto frames = frames_of(slow_one.received);
   CHECK(frames.size() == rig.worker->counters().datagrams_out - 1);
   CHECK(frames.back() == media(80, 0xaa));
@@ -225,7 +227,7 @@ TEST_CASE("what is sent to a stream that has ended does not reach the next one i
   rig.shard().close(old);
   rig.shard().send(id, media(40, 2));
   rig.until([&] { return second.receive(), second.received.size() >= 42; });
-  CHECK(frames_of(second.received) == std::vector{media(40, 2)});
+  CHECK(frames_of(second.received) == Buffers{media(40, 2)});
   CHECK(rig.dropped(StreamDrop::gone) == 1);
   CHECK_FALSE(second.ended);
 }
@@ -270,7 +272,7 @@ TEST_CASE("streams are spread over shards by their names, and any shard may answ
     for (const auto& c : clients) c->receive();
     return std::ranges::all_of(clients, [](const auto& c) { return c->received.size() == 62; });
   });
-  for (uint8_t i = 0; i < 6; ++i) CHECK(frames_of(clients[i]->received) == std::vector{media(60, i)});
+  for (uint8_t i = 0; i < 6; ++i) CHECK(frames_of(clients[i]->received) == Buffers{media(60, i)});
 }
 
 TEST_CASE("TURN over TLS: a handshake, messages both ways, an end") {
@@ -315,7 +317,7 @@ TEST_CASE("what is no TLS, or ICE inside it, is closed") {
 }
 
 TEST_CASE("a certificate that is not there, or not the key's, is said") {
-  const CertificateFiles a, b;
+  const SelfSigned a, b;
   CHECK(slow::TlsContext::make(a.cert(), a.key()));
   const auto missing = slow::TlsContext::make("/nowhere/cert.pem", a.key());
   REQUIRE_FALSE(missing);

@@ -1,0 +1,59 @@
+// Chromium where UDP does not get through: ICE-TCP (RFC 6544) on the port of --listen.
+import { scenario } from '../lib/scenario.mjs';
+
+const streams = (daemon) => daemon.metric('sluice_streams', 'tls="no"');
+
+/** Whether the pair in use goes by TCP, as Chromium sees it. */
+async function goesByTcp(tab, id) {
+  const stats = await tab.call('stats', id);
+  const { selectedCandidatePairId: selected } = stats.find(({ type }) => type === 'transport');
+  const pair = stats.find((entry) => entry.id === selected);
+  return stats.find((entry) => entry.id === pair?.localCandidateId)?.protocol === 'tcp';
+}
+
+scenario('Chromium has a call by TCP alone', async (t) => {
+  const daemon = await t.daemon();
+  const tab = await t.chromium();
+  const id = await tab.call('agent', daemon.at('/agent/echo'), { transport: 'tcp' });
+  await t.state(tab, id, 'connected');
+  await t.hears(tab, id);
+  t.check(await goesByTcp(tab, id), 'the selected pair is TCP');
+  t.check(await streams(daemon) > 0, 'a stream is open');
+  await tab.call('hangUp', id);
+  await t.until('the streams are closed', async () => await streams(daemon) === 0);
+  t.equal(await daemon.metric('sluice_stream_datagrams_dropped_total'), 0, 'nothing was dropped');
+});
+
+scenario('publisher by UDP, player by TCP, and the other way round', async (t) => {
+  const daemon = await t.daemon();
+  for (const [room, up, down] of [['one', 'udp', 'tcp'], ['two', 'tcp', 'udp']]) {
+    const [publisher, player] = [await t.chromium(), await t.chromium()];
+    const sent = await publisher.call('publish', daemon.at(`/whip/${room}`), { transport: up });
+    await t.state(publisher, sent, 'connected');
+    const got = await player.call('play', daemon.at(`/whep/${room}`), { transport: down });
+    await t.state(player, got, 'connected');
+    await t.hears(player, got);
+    t.equal(await goesByTcp(player, got), down === 'tcp', `the player of room ${room} listens by ${down}`);
+  }
+});
+
+scenario('UDP is preferred where both get through', async (t) => {
+  const daemon = await t.daemon();
+  const tab = await t.chromium();
+  const id = await tab.call('agent', daemon.at('/agent/echo'));
+  await t.state(tab, id, 'connected');
+  await t.hears(tab, id);
+  t.check(!await goesByTcp(tab, id), 'the selected pair is UDP');
+  t.check((await tab.call('answer', id)).includes('typ host tcptype passive'), 'TCP was offered');
+});
+
+scenario('a TCP port that another program has costs one line, no more', async (t) => {
+  const squatter = await t.occupiedTcp();
+  const daemon = await t.daemon(['--listen', `127.0.0.1:${squatter}`]);
+  const said = daemon.child.lines.filter((line) => line.includes(`TCP 127.0.0.1:${squatter}`));
+  t.equal(said.length, 1, 'lines about it');
+  const tab = await t.chromium();
+  const id = await tab.call('agent', daemon.at('/agent/echo'));
+  await t.state(tab, id, 'connected');
+  t.check(!(await tab.call('answer', id)).includes(' tcp '), 'no TCP candidate');
+});
