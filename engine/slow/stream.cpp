@@ -52,14 +52,23 @@ bool Stream::queue(Bytes message, size_t limit) {
   out_.insert(out_.end(), f.prefix.begin(), f.prefix.begin() + f.prefix_n);
   out_.insert(out_.end(), message.begin(), message.end());
   out_.resize(out_.size() + f.padding);
+  if (tls_ != nullptr) {
+    begun_ += static_cast<uint32_t>(f.prefix_n + message.size() + f.padding);
+    ends_.push_back(begun_);
+  }
   return true;
 }
 
+/// Of TLS a message at a time: some clients (coturn's) take a record for a message.
+size_t Stream::next_piece() const { return ends_.empty() ? queued() : ends_.front() - gone_; }
+
 StreamIo Stream::flush() {
   while (queued() > 0) {
-    const StreamIoResult r = write(Bytes(out_).subspan(sent_));
+    const StreamIoResult r = write(Bytes(out_).subspan(sent_, next_piece()));
     if (r.state != StreamIo::done) return r.state;
     sent_ += r.n;
+    gone_ += static_cast<uint32_t>(r.n);
+    if (!ends_.empty() && ends_.front() == gone_) ends_.pop_front();
   }
   out_.clear();
   sent_ = 0;

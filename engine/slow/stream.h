@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -50,6 +51,7 @@ class Stream {
 
  private:
   StreamIoResult write(Bytes in);
+  size_t next_piece() const;
 
   io::Fd fd_;
   StreamId id_;
@@ -59,7 +61,10 @@ class Stream {
   std::unique_ptr<TlsStream> tls_;  ///< before fd_ goes
   stun::StreamReader reader_;
   std::vector<uint8_t> out_;
-  size_t sent_ = 0;  ///< bytes of out_ that are gone
+  size_t sent_ = 0;             ///< bytes of out_ that are gone
+  std::deque<uint32_t> ends_;  ///< of TLS: where each message ends, in bytes since the stream began
+  uint32_t begun_ = 0;         ///< of TLS: bytes that were ever queued, and of
+  uint32_t gone_ = 0;          ///< them sent; both wrap
 };
 
 }  // namespace sluice::slow

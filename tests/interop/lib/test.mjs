@@ -1,4 +1,5 @@
 // What a scenario is given: daemons, browsers, other stacks, and ways to wait for conditions. Ends all it started.
+import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:net';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -97,6 +98,16 @@ export class Test {
     this.after(() => daemon.end());
     await daemon.ready();
     return daemon;
+  }
+
+  /** Files with a certificate for these addresses, signed by itself, and its key. */
+  certificate(...addresses) {
+    const [cert, key] = [this.path('tls-cert.pem'), this.path('tls-key.pem')];
+    const names = addresses.map((address) => `IP:${address}`).join(',');
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days',
+      '2', '-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`, '-keyout', key, '-out', cert],
+    { stdio: 'ignore' });
+    return { cert, key };
   }
 
   /** A program that listens on a TCP port of 127.0.0.1; returns the port. */

@@ -45,6 +45,19 @@ for (const [name, family] of [['Chromium', 'v4'], ['Chromium', 'v6'], ['Firefox'
   });
 }
 
+scenario('Chromium hears itself through TURN by TCP', async (t) => {
+  const edge = await Edge.make(t);
+  const server4 = endpoint(edge.media.addresses[2].v4, 4000);
+  const media = await edge.startMedia([], { listen: server4, reachedAt: server4 });
+  const { turn, server } = await turnAt(t, edge, { transport: 'tcp' });
+  const call = await kStacks.Chromium(t, edge, media.at('/agent/echo'), server);
+  await hearsItself(t, call);
+  const stats = await call.tab.call('stats', call.id);
+  t.check(stats.some(({ type, relayProtocol }) => type === 'local-candidate' && relayProtocol === 'tcp'),
+    'the relayed candidate was had by TCP');
+  t.check(await turn.metric('sluice_streams') > 0, 'a stream is open');
+});
+
 scenario('Chromium hears itself through TURN from the same process', async (t) => {
   const edge = await Edge.make(t);
   const { turn, server } = await turnAt(t, edge, { role: 'both' });
