@@ -156,7 +156,8 @@ TEST_CASE("C API: behind a relay an answer names what the caller says and nothin
     for (size_t at = 0; (at = text.find("a=candidate:", at)) != std::string::npos; ++at) {
       const size_t end = text.find(" typ host", at);
       const size_t begin = text.rfind(' ', text.rfind(' ', end - 1) - 1) + 1;
-      out.push_back(text.substr(begin, end - begin));
+      if (text.substr(at, end - at).find(" udp ") != std::string::npos)
+        out.push_back(text.substr(begin, end - begin));
     }
     return out;
   };
@@ -171,4 +172,6 @@ TEST_CASE("C API: behind a relay an answer names what the caller says and nothin
   CHECK(candidates(e) ==
         std::vector<std::string>{"203.0.113.7 443", "2001:db8::7 3478", "203.0.113.8 " + port});
   CHECK(e.answer().find("c=IN IP4 203.0.113.7") != std::string::npos);
+  // By a port that leads to a relay nothing but UDP comes.
+  CHECK(e.answer().find(" 203.0.113.7 443 typ host tcptype") == std::string::npos);
 }
