@@ -58,8 +58,7 @@ std::expected<ServerIndex, Failure> Control::add(const ServerConfig& server, boo
 }
 
 std::expected<void, Failure> Control::put_server(const ServerConfig& server) {
-  std::atomic<ServerIndex>& slot = shared_.by_id[Shared::slot_of(server.id)];
-  const ServerIndex known = slot.load(std::memory_order_relaxed);
+  const ServerIndex known = shared_.server_of(server.id);
   if (server.address.port == 0 || server.address.addr.is_unspecified())
     return std::unexpected(Failure{SLUICE_E_INVALID, "address",
                                    fmt::format("{} is nowhere", text_of(server.address)),
@@ -71,17 +70,17 @@ std::expected<void, Failure> Control::put_server(const ServerConfig& server) {
   }
   const auto index = add(server, true);
   if (!index) return std::unexpected(index.error());
-  slot.store(*index, std::memory_order_release);
+  shared_.set_server(server.id, *index);
   return {};
 }
 
 std::expected<void, Failure> Control::remove_server(ServerId id) {
-  std::atomic<ServerIndex>& slot = shared_.by_id[Shared::slot_of(id)];
-  const ServerIndex known = slot.exchange(Shared::kNoServer);
+  const ServerIndex known = shared_.server_of(id);
   if (known == Shared::kNoServer)
     return std::unexpected(Failure{SLUICE_E_NOT_FOUND, "server",
                                    fmt::format("there is no server {}", to_text(id)),
                                    "GET /v1/servers lists those there are"});
+  shared_.set_server(id, Shared::kNoServer);
   release(known);
   return {};
 }

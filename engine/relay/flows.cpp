@@ -1,10 +1,12 @@
 // A relay's flows: how they begin, are confirmed and end.
 
+#include "engine/relay/flows.h"
+
 #include <algorithm>
+#include <cassert>
 
 #include "engine/role/relay.h"
 #include "engine/role/trunk.h"
-#include "net/ice/check.h"
 
 namespace sluice::engine::relay {
 namespace {
@@ -14,6 +16,9 @@ constexpr uint32_t kSweepSteps = 64;
 constexpr Micros kSweepInterval = millis(64);
 /// Time that a server has to answer a client's first check.
 constexpr Micros kConfirmTime = seconds(10);
+/// Buckets of the flow table that are searched for a flow to evict. Unanswered ones are an eighth of all at
+/// that point, about one per bucket.
+constexpr uint32_t kEvictSearch = 64;
 /// What a flow costs whoever has proven nothing, in bytes; given back once the server has answered.
 constexpr uint32_t kFlowCost = 400;
 
@@ -23,29 +28,12 @@ std::string_view server_ufrag(const stun::View& view) {
   return name.substr(0, name.find(':'));
 }
 
-struct Target {
-  Drop drop = Drop::none;
-  bool here = false;  ///< a session of this process
-  ServerIndex server = Shared::kNoServer;
-};
-
 Target routed_target(const Core& c, const stun::View& view) {
   const State& r = c.relay;
   const auto now = static_cast<uint32_t>((c.now.us + c.unix_offset_us) / 1'000'000);
   const auto server = r.shared->routes.find(server_ufrag(view), now);
   if (!server) return {.drop = r.shared->routes.size() == 0 ? Drop::ufrag_forged : Drop::no_route};
   return {.server = *server};
-}
-
-Target target_of(const Core& c, const stun::View& view) {
-  const auto routed = ice::route_request(view, c.keys.keys(), c.expiry_now());
-  if (!routed && routed.error() != Drop::ufrag_forged) return {.drop = routed.error()};
-  if (!routed) return routed_target(c, view);
-  const ServerId id{routed->ufrag.region, routed->ufrag.node};
-  const ServerIndex server = c.relay.shared->server_of(id);
-  if (server != Shared::kNoServer) return {.server = server};
-  if (c.relay.media && id == c.node) return {.here = true};
-  return {.drop = Drop::no_route};
 }
 
 /// Index of the public endpoint; Limits::kLocals if there are too many.
@@ -64,6 +52,10 @@ uint32_t local_index(State& r, const Packet& p) {
 /// A relay endpoint that the server does not know yet; false if none is left.
 bool choose_port(Core& c, ServerLine& s, RelayFlow& f) {
   State& r = c.relay;
+  // To find out that none is left takes a look at every port: once per tick, not once per packet of a flood.
+  const uint32_t none_now = ServerLine::kNoneLeft | tick_of(c.now);
+  if (s.cursor == none_now) return false;
+  s.cursor &= ~ServerLine::kNoneLeft;
   const auto addresses = r.ports.addresses();
   for (size_t a = 0; a < addresses.size(); ++a) {
     if (addresses[a].is_v4() != s.address.is_v4()) continue;
@@ -74,8 +66,10 @@ bool choose_port(Core& c, ServerLine& s, RelayFlow& f) {
     if (!port) continue;
     f.relay_address = static_cast<uint8_t>(a);
     f.relay_port = *port;
+    s.cursor &= ~ServerLine::kNoneLeft;
     return true;
   }
+  s.cursor = none_now;
   return false;
 }
 
@@ -110,36 +104,45 @@ void forget(Core& c, const FlowKey& key, const RelayFlow& f) {
   c.flows.erase(key);
 }
 
-/// none, or why there is no flow.
-Drop make_flow(Core& c, const Packet& p, ServerIndex server, RelayFlow f) {
+/// Whoever floods with first packets that lead somewhere must not keep others out until his have expired: an
+/// unanswered flow by lot makes room for the newest. A client whose server is near has its answer before its
+/// turn comes; one that was unlucky asks again.
+bool evict_unconfirmed(Core& c) {
   State& r = c.relay;
-  ServerLine& s = r.servers[server];
-  if (!s.present || (s.trunk && !c.trunk.reaches(server))) return Drop::server_down;
-  if (r.flows == r.limits.flows) return Drop::flows_full;
-  if (r.unconfirmed == r.limits.unconfirmed()) return Drop::rate_limited;
-  if (!r.admission.admit(p.remote.addr, kFlowCost, c.now)) return Drop::rate_limited;
-  const uint32_t local = local_index(r, p);
-  if (local == Limits::kLocals) return Drop::flows_full;
-  f.server = server;
-  f.trunk = s.trunk;
-  f.seen = tick_of(c.now);
-  f.epoch = ++r.next_epoch;
-  if (!f.trunk && !choose_port(c, s, f)) return Drop::no_relay_port;
-  const FlowKey key{p.remote, p.local};
-  FlowValue v;
-  v.relay = f;
+  uint32_t b = static_cast<uint32_t>(c.random.view().u64() % c.flows.buckets());
+  for (uint32_t tries = 0; tries < kEvictSearch; ++tries) {
+    bool done = false;
+    c.flows.visit_bucket(b, [&](const FlowKey& key, const FlowValue& v) {
+      if (done || !v.is(FlowKind::relay) || v.relay.confirmed) return;
+      forget(c, FlowKey(key), RelayFlow(v.relay));
+      ++r.evicted;
+      done = true;
+    });
+    if (done) return true;
+    b = b + 1 == c.flows.buckets() ? 0 : b + 1;
+  }
+  return false;
+}
+
+bool make_room(Core& c) {
+  const State& r = c.relay;
+  const bool full = r.flows == r.limits.flows || r.unconfirmed == r.limits.unconfirmed();
+  return !full || (r.unconfirmed > 0 && evict_unconfirmed(c));
+}
+
+/// Both entries; none, or why they are not there.
+Drop insert_flow(Core& c, const FlowKey& key, RelayFlow f, uint32_t local) {
+  State& r = c.relay;
+  if (!f.trunk && !choose_port(c, r.servers[f.server], f)) return Drop::no_relay_port;
   if (!f.trunk && !add_back(c, key, f, local)) {
     r.ports.give_back(*c.backend, f.relay_address, f.relay_port);
     return Drop::flows_full;
   }
-  if (c.flows.insert(key, v) == nullptr) {
-    drop_back(c, f);
-    return Drop::flows_full;
-  }
-  ++r.flows, ++r.unconfirmed, ++r.created;
-  ++s.n.flows, ++s.n.unconfirmed;
-  if (r.flows == 1) c.wheel.schedule_no_later(c.relay_timer(), c.now + kSweepInterval);
-  return Drop::none;
+  FlowValue v;
+  v.relay = f;
+  if (c.flows.insert(key, v) != nullptr) return Drop::none;
+  drop_back(c, f);
+  return Drop::flows_full;
 }
 
 bool is_over(const State& r, const RelayFlow& f, Tick now) {
@@ -149,22 +152,39 @@ bool is_over(const State& r, const RelayFlow& f, Tick now) {
 
 }  // namespace
 
-bool first_packet(Core& c, const Packet& p, const stun::View& view) {
-  const Target t = target_of(c, view);
-  if (t.here) return false;
-  const auto refuse = [&](Drop why) {
-    c.drop(p, why);
-    return true;
-  };
-  if (t.drop != Drop::none) return refuse(t.drop);
-  if (!c.relay.shared->replays.first_from(view.transaction_id(), p.remote))
-    return refuse(Drop::stun_replayed);
-  const Drop why = make_flow(c, p, t.server, {});
-  if (why != Drop::none) return refuse(why);
-  Packet copy = p;
-  const RelayPacket one{&copy, c.flows.find({p.remote, p.local})};
-  up_batch(c, {&one, 1});
-  return true;
+Target target_of(const Core& c, const stun::View& view, const Routed& routed) {
+  if (!routed && routed.error() != Drop::ufrag_forged) return {.drop = routed.error()};
+  if (!routed) return routed_target(c, view);
+  const ServerId id{routed->ufrag.region, routed->ufrag.node};
+  const ServerIndex server = c.relay.shared->server_of(id);
+  // Sessions here may outlive their ufrag's expiry; whether one there has, a relay cannot know.
+  if (server == Shared::kNoServer && c.relay.media && id == c.node) return {.here = true};
+  if (routed->expired) return {.drop = Drop::ufrag_expired};
+  if (server == Shared::kNoServer) return {.drop = Drop::no_route};
+  return {.server = server};
+}
+
+Drop make_flow(Core& c, const Packet& p, ServerIndex server) {
+  State& r = c.relay;
+  ServerLine& s = r.servers[server];
+  if (!s.present || (s.trunk && !c.trunk.reaches(server))) return Drop::server_down;
+  if (!make_room(c)) return Drop::flows_full;
+  const uint32_t local = local_index(r, p);
+  if (local == Limits::kLocals) return Drop::flows_full;
+  if (!r.admission.admit(p.remote.addr, kFlowCost, c.now)) return Drop::rate_limited;
+  RelayFlow f;
+  f.server = server;
+  f.trunk = s.trunk;
+  f.seen = tick_of(c.now);
+  f.epoch = r.fresh_epoch();
+  if (const Drop why = insert_flow(c, {p.remote, p.local}, f, local); why != Drop::none) {
+    r.admission.refund(p.remote.addr, kFlowCost, c.now);
+    return why;
+  }
+  ++r.flows, ++r.unconfirmed, ++r.created;
+  ++s.n.flows, ++s.n.unconfirmed;
+  if (r.flows == 1) c.wheel.schedule_no_later(c.relay_timer(), c.now + kSweepInterval);
+  return Drop::none;
 }
 
 void confirm(Core& c, const FlowKey& client, RelayFlow& f) {
@@ -209,17 +229,22 @@ void move_flows(Core& c, ServerIndex index, const Endpoint& to, bool present, bo
 }
 
 void put_server(Core& c, const Command& m) {
-  ServerLine& s = c.relay.servers[m.server];
-  if (s.present && s.n.flows > 0) move_flows(c, m.server, m.address, m.present, m.trunk);
+  State& r = c.relay;
+  ServerLine& s = r.servers[m.server];
+  r.servers_n = std::max<uint32_t>(r.servers_n, m.server + 1U);
+  const bool moves = s.address != m.address || s.trunk != m.trunk || !m.present;
+  if (s.present && s.n.flows > 0 && moves) move_flows(c, m.server, m.address, m.present, m.trunk);
   s.address = m.address;
   s.trunk = m.trunk;
   s.present = m.present;
   const bool by_trunk = m.present && m.trunk;
   put_trunk_server(c, m.server, m.server_name, by_trunk ? std::optional(m.address) : std::nullopt);
   if (m.present) return;
-  // Its place may be another's next.
+  assert(s.n.flows == 0 && s.n.unconfirmed == 0);
+  // Its place may be another's next; what it carried stays in the sums.
+  r.past.add(s.n);
   s.n = {};
-  c.relay.shared->counters[c.id.v][m.server].store({});
+  r.shared->counters[c.id.v][m.server].store({});
 }
 
 Micros sweep(Core& c) {
@@ -263,19 +288,19 @@ RelayTotals totals(const Core& c) {
   t.flows_created = r.created;
   t.flows_expired = r.expired;
   t.ports_open = r.ports.open();
-  for (const ServerLine& s : r.servers) {
-    t.up_packets += s.n.up_packets;
-    t.up_bytes += s.n.up_bytes;
-    t.down_packets += s.n.down_packets;
-    t.down_bytes += s.n.down_bytes;
-  }
+  ServerCounters n = r.past;
+  for (const ServerLine& s : r.servers.first(r.servers_n)) n.add(s.n);
+  t.up_packets = n.up_packets;
+  t.up_bytes = n.up_bytes;
+  t.down_packets = n.down_packets;
+  t.down_bytes = n.down_bytes;
   return t;
 }
 
 void publish_counters(Core& c) {
   const State& r = c.relay;
-  for (size_t i = 0; i < r.servers.size(); ++i)
-    if (r.servers[i].present || r.servers[i].n.up_packets > 0)
+  for (size_t i = 0; i < r.servers_n; ++i)
+    if (r.servers[i].present)
       r.shared->counters[c.id.v][i].store({r.servers[i].n, health_of(c, static_cast<ServerIndex>(i))});
 }
 

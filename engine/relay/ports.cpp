@@ -11,8 +11,9 @@ constexpr uint32_t kRefusals = 32;
 }  // namespace
 
 std::optional<uint16_t> PortPool::claim(ShardId shard) {
-  const uint32_t lo = range_.lo / io::kPortBlock, hi = range_.hi / io::kPortBlock;
-  for (uint32_t b = lo; b <= hi; ++b) {
+  const uint32_t lo = range_.lo / io::kPortBlock, n = range_.hi / io::kPortBlock - lo + 1;
+  for (uint32_t i = 0; i < n; ++i) {
+    const uint32_t b = lo + (start_ % n + i) % n;
     uint8_t nobody = 0;
     if (owner_[b].load(std::memory_order_relaxed) == 0 &&
         owner_[b].compare_exchange_strong(nobody, static_cast<uint8_t>(shard.v + 1),

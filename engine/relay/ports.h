@@ -19,8 +19,9 @@ class PortPool {
  public:
   static constexpr uint32_t kBlocks = 65536 / io::kPortBlock;
 
-  /// Ports outside `range` are never given out.
-  explicit PortPool(io::PortRange range) : range_(range) {}
+  /// Ports outside `range` are never given out. `start`: chance; the blocks go from there on, since servers
+  /// may still speak to the first ports of the process before this one.
+  explicit PortPool(io::PortRange range, uint32_t start = 0) : range_(range), start_(start) {}
   io::PortRange range() const { return range_; }
 
   /// First port of a block that is the shard's from now on; nullopt when none is left.
@@ -34,6 +35,7 @@ class PortPool {
 
  private:
   io::PortRange range_;
+  uint32_t start_;
   std::array<std::atomic<uint8_t>, kBlocks> owner_{};  ///< 1 + shard; 0: nobody
 };
 

@@ -6,8 +6,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
+#include "engine/relay/zero_pages.h"
 #include "net/base/endpoint.h"
 #include "net/base/siphash.h"
 #include "net/stun/message.h"
@@ -21,9 +21,7 @@ class ReplayFilter {
  public:
   /// `seed`: secret, so that nobody can aim at a line to make it forget. `log2_slots` words of 8 bytes.
   ReplayFilter(HashSeed seed, unsigned log2_slots)
-      : seed_(seed),
-        mask_((size_t{1} << log2_slots) - 1),
-        slots_(new std::atomic<uint64_t>[size_t{1} << log2_slots]()) {}
+      : seed_(seed), mask_((size_t{1} << log2_slots) - 1), slots_(size_t{1} << log2_slots) {}
 
   /// False if another address has used the transaction id lately. Remembers it otherwise.
   bool first_from(const stun::TransactionId& tid, const Endpoint& from) {
@@ -44,7 +42,7 @@ class ReplayFilter {
 
   HashSeed seed_;
   size_t mask_;
-  std::unique_ptr<std::atomic<uint64_t>[]> slots_;
+  ZeroPages<std::atomic<uint64_t>> slots_;
 };
 
 }  // namespace sluice::engine::relay

@@ -13,7 +13,7 @@ RouteTable::RouteTable(uint32_t capacity, HashSeed low, HashSeed high)
       mask_(std::bit_ceil(std::max(capacity, 8U) * 2) - 1),
       low_(low),
       high_(high),
-      entries_(new Entry[size_t{mask_} + 1]) {}
+      entries_(size_t{mask_} + 1) {}
 
 RouteTable::Key RouteTable::key_of(std::string_view ufrag, bool prefix) const {
   std::array<uint8_t, kMaxUfragChars + 1> text;
@@ -48,14 +48,14 @@ bool RouteTable::put(std::string_view ufrag, bool prefix, ServerIndex server, ui
     e->value.store(value, std::memory_order_release);
     return true;
   }
-  if (size_ == capacity_) return false;
-  if (size_ + erased_ > mask_ / 4 * 3) rebuild();
+  if (size() == capacity_) return false;
+  if (size() + erased_ > mask_ / 4 * 3) rebuild();
   uint32_t i = 0;
   while (entries_[(k.low + i) & mask_].low.load(std::memory_order_relaxed) > kErased) ++i;
   Entry& e = entries_[(k.low + i) & mask_];
   if (e.low.load(std::memory_order_relaxed) == kErased) --erased_;
   fill(e, k, value);
-  ++size_;
+  size_.fetch_add(1, std::memory_order_relaxed);
   if (prefix && prefixes_[ufrag.size()]++ == 0)
     lengths_[ufrag.size() / 64].fetch_or(uint64_t{1} << (ufrag.size() % 64), std::memory_order_release);
   return true;
@@ -65,7 +65,7 @@ bool RouteTable::erase(std::string_view ufrag, bool prefix) {
   Entry* e = ufrag.size() > kMaxUfragChars ? nullptr : locate(key_of(ufrag, prefix));
   if (e == nullptr) return false;
   e->low.store(kErased, std::memory_order_release);
-  --size_;
+  size_.fetch_sub(1, std::memory_order_relaxed);
   ++erased_;
   if (prefix && --prefixes_[ufrag.size()] == 0)
     lengths_[ufrag.size() / 64].fetch_and(~(uint64_t{1} << (ufrag.size() % 64)), std::memory_order_release);
@@ -79,7 +79,7 @@ void RouteTable::rebuild() {
     uint64_t value;
   };
   std::vector<Saved> live;
-  live.reserve(size_);
+  live.reserve(size());
   for (uint32_t i = 0; i <= mask_; ++i) {
     Entry& e = entries_[i];
     const uint64_t low = e.low.load(std::memory_order_relaxed);

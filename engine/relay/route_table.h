@@ -4,10 +4,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string_view>
 
+#include "engine/relay/zero_pages.h"
 #include "net/base/siphash.h"
 
 namespace sluice::engine::relay {
@@ -27,12 +27,13 @@ class RouteTable {
 
   // Control thread.
   uint32_t capacity() const { return capacity_; }
-  uint32_t size() const { return size_; }
   /// Adds or replaces; false when full. `expires`: seconds of the wall clock.
   bool put(std::string_view ufrag, bool prefix, ServerIndex server, uint32_t expires);
   /// False if it was not there.
   bool erase(std::string_view ufrag, bool prefix);
 
+  /// Any thread.
+  uint32_t size() const { return size_.load(std::memory_order_relaxed); }
   /// Any thread: the exact route, else that of the longest prefix, if it has not expired.
   std::optional<ServerIndex> find(std::string_view ufrag, uint32_t now) const;
 
@@ -55,10 +56,10 @@ class RouteTable {
 
   uint32_t capacity_;
   uint32_t mask_;
-  uint32_t size_ = 0;
+  std::atomic<uint32_t> size_{0};
   uint32_t erased_ = 0;
   HashSeed low_, high_;
-  std::unique_ptr<Entry[]> entries_;
+  ZeroPages<Entry> entries_;
   /// Prefix routes by length, and for readers a bit per length that occurs.
   std::array<uint32_t, kMaxUfragChars + 1> prefixes_{};
   std::array<std::atomic<uint64_t>, (kMaxUfragChars + 64) / 64> lengths_{};

@@ -11,12 +11,6 @@ HashSeed seed_of(const crypto::Random& random) {
   return {k0, random.u64()};
 }
 
-std::unique_ptr<std::atomic<ServerIndex>[]> nobody() {
-  std::unique_ptr<std::atomic<ServerIndex>[]> ids(new std::atomic<ServerIndex>[Shared::kIds]);
-  for (size_t i = 0; i < Shared::kIds; ++i) ids[i].store(Shared::kNoServer, std::memory_order_relaxed);
-  return ids;
-}
-
 RouteTable make_routes(uint32_t capacity, const crypto::Random& random) {
   const HashSeed low = seed_of(random);
   return RouteTable(capacity, low, seed_of(random));
@@ -25,10 +19,10 @@ RouteTable make_routes(uint32_t capacity, const crypto::Random& random) {
 }  // namespace
 
 Shared::Shared(const RelayConfig& config, uint32_t shards, const crypto::Random& random)
-    : by_id(nobody()),
+    : by_id(kIds),
       routes(make_routes(config.max_routes, random)),
       replays(seed_of(random), kLog2Transactions),
-      ports(config.ports),
+      ports(config.ports, random.u32()),
       addresses(config.addresses) {
   for (uint32_t s = 0; s < shards; ++s)
     counters.push_back(std::make_unique<SeqLocked<ServerFigures>[]>(config.max_servers));

@@ -11,6 +11,7 @@
 #include "engine/relay/ports.h"
 #include "engine/relay/replay_filter.h"
 #include "engine/relay/route_table.h"
+#include "engine/relay/zero_pages.h"
 #include "engine/shard/seqlock.h"
 #include "net/crypto/primitives.h"
 
@@ -20,6 +21,12 @@ namespace sluice::engine::relay {
 struct ServerCounters {
   uint32_t flows = 0, unconfirmed = 0;
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+
+  void add(const ServerCounters& o) {
+    flows += o.flows, unconfirmed += o.unconfirmed;
+    up_packets += o.up_packets, up_bytes += o.up_bytes;
+    down_packets += o.down_packets, down_bytes += o.down_bytes;
+  }
 };
 
 /// How a server's trunk does, as one shard sees it.
@@ -48,9 +55,15 @@ struct Shared {
     return size_t{id.region} * (ServerId::kMaxNode + 1) + id.node;
   }
   /// kNoServer if nobody has the name.
-  ServerIndex server_of(ServerId id) const { return by_id[slot_of(id)].load(std::memory_order_acquire); }
+  ServerIndex server_of(ServerId id) const {
+    return static_cast<ServerIndex>(by_id[slot_of(id)].load(std::memory_order_acquire) - 1);
+  }
+  /// Control thread: kNoServer takes the name away.
+  void set_server(ServerId id, ServerIndex server) {
+    by_id[slot_of(id)].store(static_cast<ServerIndex>(server + 1), std::memory_order_release);
+  }
 
-  std::unique_ptr<std::atomic<ServerIndex>[]> by_id;
+  ZeroPages<std::atomic<ServerIndex>> by_id;  ///< 1 + index; 0: nobody
   RouteTable routes;
   ReplayFilter replays;
   PortPool ports;

@@ -8,6 +8,7 @@
 #include "engine/relay/config.h"
 #include "engine/relay/ports.h"
 #include "engine/relay/shared.h"
+#include "net/base/packet.h"
 #include "net/base/siphash.h"
 #include "net/ice/admission.h"
 #include "net/stun/message.h"
@@ -23,8 +24,10 @@ struct alignas(64) ServerLine {
   Endpoint address;
   bool present = false;
   bool trunk = false;
-  uint32_t cursor = 0;  ///< where the search for its next local port begins
+  uint32_t cursor = 0;  ///< where the search for its next local port begins, or kNoneLeft and when it failed
   ServerCounters n;
+
+  static constexpr uint32_t kNoneLeft = 1U << 31;
 };
 static_assert(sizeof(ServerLine) == 64);
 
@@ -53,18 +56,28 @@ struct State {
   HashSeed seed;  ///< of tid_hash()
 
   std::span<ServerLine> servers;
+  uint32_t servers_n = 0;  ///< those behind were never used
+  ServerCounters past;     ///< packets of servers that have gone
   std::span<LocalLine> locals;
   uint32_t locals_n = 0;
   uint32_t locals_hit = 0;  ///< the one that the last new flow used
   LocalPorts ports;
   ice::Admission admission;  ///< what addresses without a confirmed flow may send through us
 
+  RxBatch anew;  ///< checks of the batch in hand whose flows are to end first
+
   uint32_t flows = 0;
   uint32_t unconfirmed = 0;
   uint32_t sweep_at = 0;  ///< bucket of the flow table
   uint32_t next_epoch = 0;
   uint64_t created = 0, expired = 0;
+  uint64_t evicted = 0;  ///< unanswered ones that made room for others
 
+  /// Never 0.
+  uint32_t fresh_epoch() {
+    if (++next_epoch == 0) ++next_epoch;
+    return next_epoch;
+  }
   /// Never 0.
   uint32_t tid_hash(const stun::TransactionId& tid) const {
     return static_cast<uint32_t>(siphash(seed, tid)) | 1;

@@ -10,17 +10,47 @@ namespace {
 
 bool is_stun(const Packet& p) { return p.kind == static_cast<uint8_t>(wire::PacketClass::stun); }
 
-/// What a client's STUN message changes. none: it may pass.
-Drop note_request(Core& c, const Packet& p, RelayFlow& f) {
-  const auto view = stun::View::parse(c.pool.payload(p));
-  if (!view) return view.error();
-  if (!view->is_binding(stun::Class::request)) return f.confirmed ? Drop::none : Drop::flow_unconfirmed;
+/// A client that lives speaks to its server every few seconds, RFC 7675 §5.1; longer than that at its
+/// longest.
+constexpr Micros kSilence = seconds(7);
+
+/// A check on its way to a server that has not answered the client yet.
+Drop note_unanswered(Core& c, const Packet& p, const stun::TransactionId& tid, RelayFlow& f) {
   State& r = c.relay;
-  if (!r.shared->replays.first_from(view->transaction_id(), p.remote)) return Drop::stun_replayed;
-  if (f.confirmed) return Drop::none;
   if (!r.admission.admit(p.remote.addr, p.len, c.now)) return Drop::rate_limited;
-  f.pending = r.tid_hash(view->transaction_id());
+  f.pending = r.tid_hash(tid);
   return Drop::none;
+}
+
+enum class Next : uint8_t { pass, drop, anew };
+struct Verdict {
+  Next next = Next::pass;
+  Drop why = Drop::none;
+};
+
+/// The ufrag leads to another server than the flow: the address has become another client's, as NATs give out
+/// their ports again, or the client has begun another call. Whoever merely writes the client's address on his
+/// own check does not end the flow of one who lives.
+Verdict on_other_call(const Core& c, const RelayFlow& f) {
+  const bool silent = tick_of(c.now) - f.seen > tick_of(kSilence);
+  if (f.confirmed && !silent) return {Next::drop, Drop::ufrag_elsewhere};
+  return {Next::anew, Drop::none};
+}
+
+/// What becomes of a client's STUN message.
+Verdict judge(Core& c, const Packet& p, RelayFlow& f) {
+  const auto refuse = [](Drop why) { return Verdict{why == Drop::none ? Next::pass : Next::drop, why}; };
+  const auto view = stun::View::parse(c.pool.payload(p));
+  if (!view) return refuse(view.error());
+  if (!view->is_binding(stun::Class::request))
+    return refuse(f.confirmed ? Drop::none : Drop::flow_unconfirmed);
+  const auto routed = ice::route_request(*view, c.keys.keys(), c.expiry_now(), ice::Expiry::report);
+  const Target t = target_of(c, *view, routed);
+  // A route that has expired meanwhile, or been removed, leaves its flows alone.
+  if (t.drop == Drop::none && (t.here || t.server != f.server)) return on_other_call(c, f);
+  if (!c.relay.shared->replays.first_from(view->transaction_id(), p.remote))
+    return refuse(Drop::stun_replayed);
+  return refuse(f.confirmed ? Drop::none : note_unanswered(c, p, view->transaction_id(), f));
 }
 
 /// Whether this is the server's answer to the check that the client's address waits for; a success confirms
@@ -55,6 +85,13 @@ void send_up(Core& c, Packet& p, const RelayFlow& f, ServerLine& s) {
   p.local = {c.relay.ports.addresses()[f.relay_address], f.relay_port};
   p.ifindex = 0;
   c.transmit(p);
+}
+
+void pass_up(Core& c, Packet& p, RelayFlow& f) {
+  f.seen = tick_of(c.now);
+  ++f.packets;
+  f.bytes += p.len;
+  send_up(c, p, f, c.relay.servers[f.server]);
 }
 
 void send_down(Core& c, const Packet& p, ServerLine& s) {
@@ -99,26 +136,49 @@ void down_frames(Core& c, RxBatch& in) {
 }
 
 void up_batch(Core& c, std::span<const RelayPacket> in) {
-  State& r = c.relay;
-  const Tick now = tick_of(c.now);
   for (const auto& [packet, flow] : in) {
     RelayFlow& f = flow->relay;
-    ServerLine& s = r.servers[f.server];
-    if (is_stun(*packet)) {
-      if (c.turn.on() && answer_if_plain_binding(c, *packet)) continue;
-      if (const Drop why = note_request(c, *packet, f); why != Drop::none) {
-        c.drop(*packet, why);
-        continue;
-      }
-    } else if (!f.confirmed) {
-      c.drop(*packet, Drop::flow_unconfirmed);
-      continue;
+    Verdict v;
+    if (is_stun(*packet) && c.turn.on() && answer_if_plain_binding(c, *packet)) continue;
+    if (is_stun(*packet))
+      v = judge(c, *packet, f);
+    else if (!f.confirmed)
+      v = {Next::drop, Drop::flow_unconfirmed};
+    switch (v.next) {
+      case Next::pass:
+        pass_up(c, *packet, f);
+        break;
+      case Next::drop:
+        c.drop(*packet, v.why);
+        break;
+      case Next::anew:
+        c.relay.anew.push(*packet);
     }
-    f.seen = now;
-    ++f.packets;
-    f.bytes += packet->len;
-    send_up(c, *packet, f, s);
   }
+}
+
+bool first_packet(Core& c, const Packet& p, const stun::View& view, const Routed& routed) {
+  const auto refuse = [&](Drop why) {
+    c.drop(p, why);
+    return true;
+  };
+  const FlowKey key{p.remote, p.local};
+  const FlowValue* known = c.flows.find(key);
+  if (known != nullptr && known->is(FlowKind::session) && c.owns(known->session.key)) return false;
+  const Target t = target_of(c, view, routed);
+  // Another packet of the same batch may have made the flow.
+  const bool same = known != nullptr && known->is(FlowKind::relay) && known->relay.server == t.server;
+  if (t.here) return false;
+  if (t.drop != Drop::none) return refuse(t.drop);
+  if (!same) end_flow(c, key);
+  if (!c.relay.shared->replays.first_from(view.transaction_id(), p.remote))
+    return refuse(Drop::stun_replayed);
+  if (const Drop why = same ? Drop::none : make_flow(c, p, t.server); why != Drop::none) return refuse(why);
+  RelayFlow& f = c.flows.find(key)->relay;
+  if (const Drop why = note_unanswered(c, p, view.transaction_id(), f); why != Drop::none) return refuse(why);
+  Packet copy = p;
+  pass_up(c, copy, f);
+  return true;
 }
 
 void down_batch(Core& c, std::span<const RelayPacket> in) {
@@ -130,7 +190,9 @@ void down_batch(Core& c, std::span<const RelayPacket> in) {
     if (!b.confirmed) {
       const FlowKey client{b.client, local.local};
       FlowValue* f = c.flows.find(client);
-      const Drop why = f == nullptr ? Drop::flow_unknown : note_answer(c, *packet, client, f->relay);
+      // A session of this process may have been given the client's address since.
+      const bool known = f != nullptr && f->is(FlowKind::relay);
+      const Drop why = known ? note_answer(c, *packet, client, f->relay) : Drop::flow_unknown;
       if (why != Drop::none) {
         c.drop(*packet, why);
         continue;

@@ -4,8 +4,7 @@
 
 #include <span>
 
-#include "engine/shard/core.h"
-#include "net/stun/message.h"
+#include "engine/relay/flows.h"
 #include "net/wire/classify.h"
 
 namespace sluice::engine::relay {
@@ -16,7 +15,8 @@ struct RelayPacket {
   FlowValue* flow = nullptr;
 };
 
-/// From clients to servers; consumes all. Makes and ends no flow, so flows found before stay good.
+/// From clients to servers; consumes all but checks that begin another call where a flow is, which it leaves
+/// in State::anew. Makes and ends no flow, so flows found before stay good.
 void up_batch(Core& c, std::span<const RelayPacket> in);
 /// From servers to clients; consumes all.
 void down_batch(Core& c, std::span<const RelayPacket> in);
@@ -25,8 +25,9 @@ void down_batch(Core& c, std::span<const RelayPacket> in);
 void down_frames(Core& c, RxBatch& in);
 
 /// A binding request from an address without a flow: finds the server and makes the flow. False, and the
-/// packet stays the caller's, if its ufrag is for a session of this process. Consumes it otherwise.
-bool first_packet(Core& c, const Packet& p, const stun::View& view);
+/// packet stays the caller's, if its ufrag is for a session of this process. Consumes it otherwise. `routed`:
+/// what ice::route_request() says of it, with Expiry::report.
+bool first_packet(Core& c, const Packet& p, const stun::View& view, const Routed& routed);
 
 /// The server has answered the client at its address.
 void confirm(Core& c, const FlowKey& client, RelayFlow& f);

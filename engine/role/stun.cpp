@@ -83,17 +83,17 @@ void on_request(Core& c, const Packet& p, uint32_t session, const stun::View& vi
   // What comes next could not be told apart without RFC 4571's lengths.
   if (is_turn_stream(p.ifindex) && view.username()) return c.drop(p, Drop::stun_unsupported, session);
   if (c.turn.on() && !view.username()) return answer_binding(c, p, view);
+  const auto routed = ice::route_request(view, c.keys.keys(), c.expiry_now(), ice::Expiry::report);
   // What a relay has sent is not relayed again, and to no server behind this relay goes a stream.
   const bool may_relay = c.relay.on() && !is_trunk(p.ifindex) && !is_stream(p.ifindex);
-  if (session == Core::kNoSession && may_relay && relay::first_packet(c, p, view)) return;
-  if (session == Core::kNoSession || !c.agents[session].is_proven(path_of(p))) {
-    // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
-    // budget.
-    const auto routed = ice::route_request(view, c.keys.keys(), c.expiry_now(), ice::Expiry::report);
-    if (!routed) return c.drop(p, routed.error(), session);
-    if (!c.admission.admit(p.remote.addr, kCheckCost, c.now)) return c.drop(p, Drop::rate_limited, session);
-  }
-  const auto rq = ice::check_request(view, c.keys.keys(), c.expiry_now(), ice::Expiry::report);
+  if (session == Core::kNoSession && may_relay && relay::first_packet(c, p, view, routed)) return;
+  if (!routed) return c.drop(p, routed.error(), session);
+  // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
+  // budget.
+  const bool proven = session != Core::kNoSession && c.agents[session].is_proven(path_of(p));
+  if (!proven && !c.admission.admit(p.remote.addr, kCheckCost, c.now))
+    return c.drop(p, Drop::rate_limited, session);
+  const auto rq = ice::authenticate(view, c.keys.keys(), *routed);
   if (!rq) return c.drop(p, rq.error(), session);
   const SessionKey key{rq->ufrag.session_index, rq->ufrag.session_gen};
   if (c.owns(key)) return on_check(c, p, key.index, *rq);
@@ -152,6 +152,7 @@ bool remember_elsewhere(Core& c, const FlowKey& key, SessionKey session, ShardId
     if (c.now - h.newest_at < HandedOver::kReplaceInterval) return false;
     forget_elsewhere(c, session, 1);
   }
+  relay::end_flow(c, key);
   FlowValue v;
   v.session = {.kind = FlowKind::elsewhere, .owner = to, .key = session};
   if (c.flows.insert(key, v) == nullptr || known) return false;

@@ -113,7 +113,12 @@ void Shard::process(RxBatch& batch, bool lent) {
   relay::up_batch(core_, sorted.up.view());
   relay::down_batch(core_, sorted.down.view());
   turn_requests(core_, sorted.turn_requests.view());
+  for (Packet& p : core_.relay.anew) {
+    relay::end_flow(core_, {p.remote, p.local});
+    sorted.stun.add(p, Core::kNoSession);
+  }
   stun_batch(core_, sorted.stun.view());
+  core_.relay.anew.clear();
   if (sorted.stun.n > 0) {
     look_again(sorted.dtls, lent);
     look_again(sorted.media, lent);

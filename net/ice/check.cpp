@@ -64,16 +64,21 @@ std::expected<CheckedRequest, Drop> route_request(const stun::View& view, const 
   return rq;
 }
 
+std::expected<CheckedRequest, Drop> authenticate(const stun::View& view, const Keys& keys,
+                                                 CheckedRequest routed) {
+  if (routed.integrity == stun::Integrity::none || ((keys.ice_present >> routed.key_id) & 1U) == 0)
+    return std::unexpected(Drop::stun_bad_integrity);
+  routed.password = keys.password_of(routed.key_id, routed.local_ufrag);
+  if (!view.integrity_ok(keys.crypto, routed.password.bytes()))
+    return std::unexpected(Drop::stun_bad_integrity);
+  routed.error = error_due(view, routed);
+  return routed;
+}
+
 std::expected<CheckedRequest, Drop> check_request(const stun::View& view, const Keys& keys, ExpiryUnit now,
                                                   Expiry expiry) {
-  auto rq = route_request(view, keys, now, expiry);
-  if (!rq) return rq;
-  if (rq->integrity == stun::Integrity::none || ((keys.ice_present >> rq->key_id) & 1U) == 0)
-    return std::unexpected(Drop::stun_bad_integrity);
-  rq->password = keys.password_of(rq->key_id, rq->local_ufrag);
-  if (!view.integrity_ok(keys.crypto, rq->password.bytes())) return std::unexpected(Drop::stun_bad_integrity);
-  rq->error = error_due(view, *rq);
-  return rq;
+  const auto rq = route_request(view, keys, now, expiry);
+  return rq ? authenticate(view, keys, *rq) : rq;
 }
 
 std::expected<CheckedRequest, Drop> check_request(Bytes datagram, const Keys& keys, ExpiryUnit now,

@@ -62,8 +62,13 @@ struct CheckedRequest {
 std::expected<CheckedRequest, Drop> route_request(const stun::View& view, const Keys& keys, ExpiryUnit now,
                                                   Expiry expiry = Expiry::enforce);
 
-/// route_request(), then derives the password and verifies the integrity. Also drops stun_bad_integrity.
-/// Never answers what is not authenticated: an error response to a forged source would be a reflection.
+/// What route_request() made of `view` with its password and its error, once the integrity is verified.
+/// Drops: stun_bad_integrity. Never answers what is not authenticated: an error response to a forged source
+/// would be a reflection.
+std::expected<CheckedRequest, Drop> authenticate(const stun::View& view, const Keys& keys,
+                                                 CheckedRequest routed);
+
+/// Both in one.
 std::expected<CheckedRequest, Drop> check_request(const stun::View& view, const Keys& keys, ExpiryUnit now,
                                                   Expiry expiry = Expiry::enforce);
 /// The same from a datagram; also Drop::stun_malformed.

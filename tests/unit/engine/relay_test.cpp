@@ -1,6 +1,7 @@
+#include "engine/role/relay.h"
+
 #include <doctest/doctest.h>
 
-#include "engine/role/relay.h"
 #include "net/crypto/hmac.h"
 #include "net/stun/builder.h"
 #include "tests/support/shards.h"
@@ -56,6 +57,16 @@ struct Rig {
     b.username(ufrag, "abcd");
     // The relay owns no password and cannot tell a right one from a wrong one.
     b.integrity(stun::Integrity::sha1, crypto::kPrimitives, as_bytes("whatever"));
+    b.fingerprint();
+    return {b.message().begin(), b.message().end()};
+  }
+  /// One of many, to server 7.
+  std::vector<uint8_t> numbered_check(uint32_t n) {
+    std::array<uint8_t, 512> buffer;
+    stun::TransactionId id{1};
+    store_be<uint32_t>(&id[4], n);
+    stun::Builder b(buffer, stun::Class::request, stun::Method::binding, id);
+    b.username(ufrag(7), "abcd");
     b.fingerprint();
     return {b.message().begin(), b.message().end()};
   }
@@ -291,16 +302,148 @@ TEST_CASE("one prefix can hold only so many unanswered flows, and answered ones 
   Rig r(c);
   for (uint32_t i = 0; i < 6000; ++i) {
     const Endpoint from{Address::v4(0x0a040000 + (i & 0xff)), static_cast<uint16_t>(1024 + i / 256)};
-    std::array<uint8_t, 512> buffer;
-    stun::TransactionId id{};
-    store_be<uint32_t>(id.data(), i);
-    stun::Builder b(buffer, stun::Class::request, stun::Method::binding, id);
-    b.username(r.ufrag(7), "abcd");
-    b.fingerprint();
-    r.up(b.message(), from);
+    r.up(r.numbered_check(i), from);
     if (i % 32 == 31) r.s.step();
   }
   r.s.step();
   CHECK(r.dropped(Drop::rate_limited) > 0);
   CHECK(engine::relay::totals(r.core()).unconfirmed <= r.core().relay.limits.unconfirmed());
+}
+
+TEST_CASE("a client's first check and its copy in one batch make one flow") {
+  Rig r;
+  r.up(r.check(r.ufrag(7), 1));
+  r.up(r.check(r.ufrag(7), 1));
+  r.up(r.check(r.ufrag(7), 2));
+  r.step();
+  CHECK(r.sent().size() == 3);
+  CHECK(engine::relay::totals(r.core()).flows == 1);
+  CHECK(r.core().flows.size() == 2);
+  CHECK(r.core().relay.ports.open() == 1);
+}
+
+TEST_CASE("a server that is put again as it is keeps its calls") {
+  Rig r;
+  const Endpoint relay = r.call(kClient, r.ufrag(7));
+  REQUIRE(r.s.relay().put_server({.id = {0, 7}, .address = kMedia}));
+  r.step();
+  r.up(r.media());
+  r.down(r.media(), relay);
+  r.step();
+  CHECK(r.sent().size() == 2);
+}
+
+TEST_CASE("what a server carried stays in the sums when it is gone, and its place begins at nothing") {
+  Rig r;
+  r.call(kClient, r.ufrag(7));
+  r.up(r.media());
+  r.step();
+  const auto before = engine::relay::totals(r.core());
+  REQUIRE(r.s.relay().remove_server({0, 7}));
+  r.step();
+  auto after = engine::relay::totals(r.core());
+  CHECK(after.up_packets == before.up_packets);
+  CHECK(after.down_bytes == before.down_bytes);
+  CHECK(after.flows == 0);
+  REQUIRE(r.s.relay().put_server({.id = {0, 9}, .address = kMedia}));
+  r.step();
+  for (const auto& s : r.s.relay().servers())
+    if (s.config.id == engine::relay::ServerId{0, 9}) CHECK(s.up_packets == 0);
+}
+
+TEST_CASE("while no local port is left its clients pay nothing, and the next free one is found") {
+  RelayConfig c = config();
+  c.ports = {50'010, 50'013};
+  Rig r(c);
+  for (uint16_t i = 0; i < 4; ++i)
+    r.call({Address::v4(10, 3, 0, 1), static_cast<uint16_t>(1000 + i)}, r.ufrag(7));
+  for (uint32_t i = 0; i < 6000; ++i) {
+    r.up(r.check(r.ufrag(7), static_cast<uint8_t>(100 + i % 100)), {Address::v4(10, 3, 0, 1), 2000});
+    if (i % 32 == 31) r.step();
+  }
+  r.step();
+  CHECK(r.dropped(Drop::no_relay_port) == 6000);
+  CHECK(r.dropped(Drop::rate_limited) == 0);
+  for (int i = 0; i < 1100; ++i) r.s.advance(millis(64)), r.s.step();
+  CHECK(engine::relay::totals(r.core()).flows == 0);
+  r.call(kClient, r.ufrag(7));
+}
+
+TEST_CASE("epochs are never 0") {
+  Rig r;
+  r.core().relay.next_epoch = UINT32_MAX - 1;
+  for (uint16_t i = 0; i < 3; ++i) {
+    const Endpoint from{kClient.addr, static_cast<uint16_t>(1000 + i)};
+    r.call(from, r.ufrag(7));
+    CHECK(r.core().flows.find({from, kServer})->relay.epoch != 0);
+  }
+}
+
+TEST_CASE("an address that has become another client's is led to that one's server once the old is silent") {
+  Rig r;
+  r.call(kClient, r.ufrag(7));
+  const auto tries = [&](uint8_t tid) {
+    r.up(r.check(r.ufrag(8), tid));
+    r.step();
+    return r.sent().size() == 1 && r.sent()[0].remote == kOther;
+  };
+  // Anybody can write the client's address on a check of his own.
+  CHECK_FALSE(tries(100));
+  CHECK(r.dropped(Drop::ufrag_elsewhere) == 1);
+  for (int i = 0; i < 6; ++i) {
+    r.s.advance(seconds(1));
+    r.up(r.media());
+    r.step();
+    CHECK(r.sent().size() == 1);
+  }
+  r.s.advance(seconds(4));
+  CHECK_FALSE(tries(101));
+  r.s.advance(seconds(4));
+  CHECK(tries(102));
+  CHECK(engine::relay::totals(r.core()).flows == 1);
+  CHECK(r.core().flows.size() == 2);
+  CHECK(r.core().relay.ports.open() == 1);
+}
+
+TEST_CASE("an unanswered flow gives way at once to a check that leads elsewhere, here too") {
+  Rig r;
+  r.up(r.check(r.ufrag(7), 1));
+  r.step();
+  r.up(r.check(r.ufrag(8), 2));
+  r.step();
+  REQUIRE(r.sent().size() == 1);
+  CHECK(r.sent()[0].remote == kOther);
+  Client c = r.s.offer(engine::Role::agent);
+  c.at = kClient;
+  r.s.check(c, 0);
+  r.step();
+  REQUIRE(r.sent().size() >= 1);
+  CHECK(r.sent()[0].remote == kClient);
+  CHECK(r.core().live_sessions == 1);
+  CHECK(engine::relay::totals(r.core()).flows == 0);
+  CHECK(r.core().relay.ports.open() == 0);
+}
+
+TEST_CASE("a flood of first checks that nobody answers does not keep a new client out") {
+  RelayConfig c = config();
+  c.ports = {40'000, 65'535};
+  Rig r(c);
+  std::vector<Endpoint> calls;
+  for (uint16_t i = 0; i < 20; ++i) {
+    const Endpoint from{Address::v4(10, 3, 0, 1), static_cast<uint16_t>(1000 + i)};
+    r.call(from, r.ufrag(7));
+    calls.push_back(from);
+  }
+  for (uint32_t i = 0; i < 3000; ++i) {
+    r.up(r.numbered_check(i), {Address::v4(0x0b000000 + 256 * i), 9});
+    if (i % 32 == 31) r.s.step();
+  }
+  r.step();
+  CHECK(engine::relay::totals(r.core()).flows == 256);
+  CHECK(r.dropped(Drop::flows_full) == 0);
+  r.call(kClient, r.ufrag(7));
+  // Nobody who was answered had to go.
+  for (const Endpoint& from : calls) r.up(r.media(), from);
+  r.step();
+  CHECK(r.sent().size() == calls.size());
 }
