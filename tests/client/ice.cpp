@@ -14,14 +14,14 @@ constexpr int kMaxTries = 6;
 /// A consent check without an answer is followed by another one soon, as in libwebrtc.
 constexpr Micros kConsentRetry = millis(500);
 
+}  // namespace
+
 std::string ice_text(crypto::Random random, size_t n) {
   constexpr std::string_view kChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string s(n, ' ');
   for (char& c : s) c = kChars[random.bytes<1>()[0] % kChars.size()];
   return s;
 }
-
-}  // namespace
 
 IceClient::IceClient(const IceOptions& options, crypto::Random random) : options_(options), random_(random) {
   tie_breaker_ = random_.u64();

@@ -29,6 +29,9 @@ struct IceOptions {
   Micros consent_interval = millis(2500);
 };
 
+/// `n` of ICE's characters (RFC 8839 §5.4), by chance.
+std::string ice_text(crypto::Random random, size_t n);
+
 class IceClient {
  public:
   IceClient(const IceOptions& options, crypto::Random random);

@@ -15,7 +15,7 @@ constexpr Micros kWorkedOff = millis(600);
 }  // namespace
 
 void Attacker::overhear(const Seen& s) {
-  if (!s.to_server || !s.honest) return;
+  if (!s.to_server || !s.honest || s.inner) return;
   copies_.push_back({w_.now(), s.from, s.to, {s.bytes.begin(), s.bytes.end()}});
   // Checks are few and worth more to him than media.
   if (copies_.size() <= kCopies) return;
@@ -103,27 +103,45 @@ void Attacker::forge_ufrag(const Endpoint& from) {
   b.flag(stun::Attr::use_candidate);
   b.integrity(stun::Integrity::sha1, crypto::kPrimitives, as_bytes("password"));
   b.fingerprint();
-  w_.inject(from, w_.options().listen[0], b.message());
+  w_.inject(from, target_, b.message());
 }
 
 void Attacker::flood(size_t packets) {
   for (size_t i = 0; i < packets; ++i) forge_ufrag(somewhere());
 }
 
-void Attacker::guess_password() {
-  const Copy* c = any_check();
-  if (c == nullptr) return;
-  const auto v = stun::View::parse(c->bytes);
+/// As `check`, fresh, but for a password that he does not know.
+std::vector<uint8_t> Attacker::guess(const Copy& check) {
+  const auto v = stun::View::parse(check.bytes);
   stun::TransactionId tid;
   for (uint8_t& b : tid) b = static_cast<uint8_t>(rng_.u64());
-  std::array<uint8_t, 256> bytes;
+  std::vector<uint8_t> bytes(256);
   stun::Builder b(bytes, stun::Class::request, stun::Method::binding, tid);
   const std::string_view name = v->username().value_or("");
   b.attribute(stun::Attr::username, as_bytes(name));
   b.flag(stun::Attr::use_candidate);
   b.integrity(stun::Integrity::sha1, crypto::kPrimitives, as_bytes("password"));
   b.fingerprint();
-  w_.inject(rng_.chance(0.5) ? c->from : somewhere(), c->to, b.message());
+  bytes.resize(b.size());
+  return bytes;
+}
+
+void Attacker::guess_password() {
+  const Copy* c = any_check();
+  if (c == nullptr) return;
+  const auto bytes = guess(*c);
+  w_.inject(rng_.chance(0.5) ? c->from : somewhere(), c->to, bytes);
+}
+
+void Attacker::flood_stolen(size_t packets) {
+  const Copy* c = any_check();
+  if (c == nullptr) return;
+  const Endpoint to = c->to;
+  const Copy check = *c;
+  for (size_t i = 0; i < packets; ++i) {
+    const Endpoint from = somewhere();
+    w_.inject(from, to, guess(check));
+  }
 }
 
 void Attacker::send_garbage() {
@@ -132,7 +150,7 @@ void Attacker::send_garbage() {
   for (uint8_t& b : bytes) b = static_cast<uint8_t>(rng_.u64());
   // Not DTLS, see send_damaged().
   if (!bytes.empty() && bytes[0] >= 20 && bytes[0] <= 63) bytes[0] = 0x80;
-  w_.inject(c != nullptr && rng_.chance(0.5) ? c->from : somewhere(), w_.options().listen[0], bytes);
+  w_.inject(c != nullptr && rng_.chance(0.5) ? c->from : somewhere(), target_, bytes);
 }
 
 void Attacker::say_goodbye_for_a_client() {

@@ -10,7 +10,9 @@ namespace sluice::sim {
 
 class Attacker {
  public:
-  Attacker(World& world, Rng rng) : w_(world), rng_(rng) {}
+  Attacker(World& world, Rng rng) : Attacker(world, rng, world.options().listen[0]) {}
+  /// `target`: where he sends what he did not copy.
+  Attacker(World& world, Rng rng, const Endpoint& target) : w_(world), rng_(rng), target_(target) {}
 
   /// Sees what has reached the server.
   void overhear(const Seen& s);
@@ -24,6 +26,8 @@ class Attacker {
   void guess_password();
   void send_garbage();
   void say_goodbye_for_a_client();
+  /// First checks with a client's ufrag and without its password, from wherever.
+  void flood_stolen(size_t packets);
   /// A binding request with a ufrag that nobody minted, from wherever.
   void forge_ufrag(const Endpoint& from);
 
@@ -39,9 +43,11 @@ class Attacker {
   const Copy* any_copy();
   const Copy* any_check();
   Endpoint somewhere();
+  std::vector<uint8_t> guess(const Copy& check);
 
   World& w_;
   Rng rng_;
+  Endpoint target_;
   std::deque<Copy> copies_;
   uint64_t acts_ = 0;
 };

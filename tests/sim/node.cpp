@@ -94,6 +94,10 @@ void Node::remove_server(engine::relay::ServerId id) {
   refresh_due();
 }
 
+bool Node::knows(engine::relay::ServerId id) const {
+  return std::ranges::any_of(servers_, [&](const auto& s) { return s.id == id; });
+}
+
 void Node::put_routes(std::vector<engine::relay::RouteRequest> routes) {
   for (const auto& r : routes) known_servers_.insert(r.server);
   if (runs())

@@ -46,6 +46,7 @@ class Node {
   // A relay's servers and routes, as its control plane knows them: start() tells the engine again.
   void put_server(const engine::relay::ServerConfig& server);
   void remove_server(engine::relay::ServerId id);
+  bool knows(engine::relay::ServerId id) const;
   void put_routes(std::vector<engine::relay::RouteRequest> routes);
   void remove_routes(const std::vector<engine::relay::RouteRequest>& routes);
   /// Another node's or a server's.

@@ -22,29 +22,35 @@ const char* draw_profiles(Rng& r) {
   }
 }
 
-LinkOptions draw_link(Rng& r, const Plan& p) {
+}  // namespace
+
+LinkOptions draw_link(Rng& r, bool lossy, bool corrupting) {
   LinkOptions o;
   o.delay = r.between(millis(1), millis(80));
   if (r.chance(0.5)) o.jitter = r.between({}, millis(30));
-  if (p.lossy) {
+  if (lossy) {
     if (r.chance(0.7)) o.loss = r.unit() * 0.1;
     if (r.chance(0.3)) o.burst_enter = 0.01, o.burst_leave = 0.1 + r.unit() * 0.4;
     if (r.chance(0.5)) o.reorder = r.unit() * 0.1;
     if (r.chance(0.5)) o.duplicate = r.unit() * 0.1;
     if (r.chance(0.2)) o.bits_per_second = 2'000'000 + r.below(8'000'000);
   }
-  if (p.corrupting) o.corrupt = r.unit() * 0.03;
+  if (corrupting) o.corrupt = r.unit() * 0.03;
   return o;
 }
 
-EdgeOptions draw_edge(Rng& r, const Plan& p) {
+EdgeOptions draw_edge(Rng& r, bool nat) {
   EdgeOptions o;
-  o.nat = p.nat && r.chance(0.8);
+  o.nat = nat && r.chance(0.8);
   o.kind.mapping = static_cast<Behaviour>(r.below(3));
   o.kind.filtering = static_cast<Behaviour>(r.below(3));
   o.kind.lifetime = r.between(seconds(20), seconds(120));
+  o.kind.preserves_ports = r.chance(0.3);
+  o.kind.inbound_refreshes = r.chance(0.5);
   return o;
 }
+
+namespace {
 
 HostOptions draw_call(Rng& r, const Plan& p, uint32_t id) {
   HostOptions o;
@@ -60,9 +66,9 @@ HostOptions draw_call(Rng& r, const Plan& p, uint32_t id) {
   if (r.chance(0.3)) o.peer.audio.talk = r.between(millis(300), seconds(2));
   if (o.peer.audio.talk.us > 0) o.peer.audio.silence = r.between(millis(100), seconds(1));
   o.peer.audio.payload = 20 + r.below(160);
-  o.edge = draw_edge(r, p);
-  o.up = draw_link(r, p);
-  o.down = draw_link(r, p);
+  o.edge = draw_edge(r, p.nat);
+  o.up = draw_link(r, p.lossy, p.corrupting);
+  o.down = draw_link(r, p.lossy, p.corrupting);
   o.ipv6 = p.world.listen.size() > 1 && r.chance(0.5);
   // Behind a NAT one family is enough.
   if (o.ipv6) o.edge.nat = false;
@@ -92,6 +98,66 @@ void draw_world(Rng& r, Plan& p) {
               .tx_queue = static_cast<uint32_t>(r.between(32, 128))};
 }
 
+RelayPlan::Light draw_phone(Rng& r, const Plan& p, uint32_t id, const RelayPlan& relay) {
+  RelayPlan::Light l;
+  l.phone.id = id;
+  l.phone.interval = millis(100);
+  l.phone.ice.nominate_always = r.chance(0.5);
+  l.phone.ice.consent_interval = r.chance(0.5) ? millis(2500) : seconds(5);
+  l.edge = draw_edge(r, p.nat);
+  l.up = draw_link(r, p.lossy, p.corrupting);
+  l.down = draw_link(r, p.lossy, p.corrupting);
+  l.plain = r.below(relay.tier.plain_servers);
+  l.shares = p.nat && r.chance(0.5);
+  return l;
+}
+
+RelayPlan draw_relay(Rng& r, const Plan& p) {
+  RelayPlan out;
+  TierOptions& t = out.tier;
+  t.seed = p.seed;
+  t.world = p.world;
+  t.ipv6 = p.world.listen.size() > 1;
+  t.world.backbone = draw_link(r, p.lossy && r.chance(0.3), false);
+  t.world.backbone.delay = r.between(micros(100), millis(20));
+  t.server_link = draw_link(r, false, false);
+  t.relay_shards = static_cast<uint32_t>(r.between(1, 4));
+  t.both = r.chance(0.3);
+  t.media_nodes = static_cast<uint32_t>(r.between(1, 2));
+  t.plain_servers = static_cast<uint32_t>(r.between(1, 2));
+  t.plain_checks = r.chance(0.5);
+  t.relay.steer = p.world.steer;
+  t.relay.shard_lag = p.world.shard_lag;
+  t.relay.worker_lag = p.world.worker_lag;
+  t.relay.control_lag = p.world.control_lag;
+  // Longer than any server goes on sending to a client that has gone.
+  t.relay.engine.relay.idle = seconds(31);
+  if (p.tiny) {
+    t.relay.engine.pool_slots = static_cast<uint32_t>(r.between(80, 200));
+    t.relay.engine.relay.max_flows = static_cast<uint32_t>(r.between(100, 200));
+    if (t.both) t.relay.engine.peer_ring = p.world.engine.peer_ring;
+  }
+  out.neighbourhood = draw_edge(r, true).kind;
+  out.restarting = r.chance(0.3);
+  out.moving = r.chance(0.3);
+  out.removing = r.chance(0.3);
+  out.rerouting = r.chance(0.3);
+  const auto phones = static_cast<uint32_t>(r.between(1, 6));
+  for (uint32_t i = 0; i < phones; ++i) out.phones.push_back(draw_phone(r, p, i + 1, out));
+  return out;
+}
+
+std::string describe(const RelayPlan& p) {
+  std::string out = fmt::format("; relay of {} shards{}, {} media engines, {} other servers, {} phones",
+                                p.tier.relay_shards, p.tier.both ? " with media" : "", p.tier.media_nodes,
+                                p.tier.plain_servers, p.phones.size());
+  if (p.restarting) out += ", restarting";
+  if (p.moving) out += ", moving";
+  if (p.removing) out += ", removing";
+  if (p.rerouting) out += ", rerouting";
+  return out;
+}
+
 }  // namespace
 
 Plan draw(uint64_t seed) {
@@ -115,6 +181,13 @@ Plan draw(uint64_t seed) {
   return p;
 }
 
+Plan draw_relayed(uint64_t seed) {
+  Plan p = draw(seed);
+  Rng r(seed + 0x72656c6179);
+  p.relay = draw_relay(r, p);
+  return p;
+}
+
 std::string describe(const Plan& p) {
   std::string out = fmt::format("seed {}: {} shards{}, {} calls", p.seed, p.world.engine.shards,
                                 p.world.steer ? " steered" : "", p.calls.size());
@@ -131,7 +204,7 @@ std::string describe(const Plan& p) {
   add(p.attacked, "attacked");
   add(p.tiny, "tiny");
   add(p.stalling, "stalling");
-  return out;
+  return p.relay ? out + describe(*p.relay) : out;
 }
 
 }  // namespace sluice::sim

@@ -16,6 +16,7 @@ struct Arguments {
   uint64_t first = 1, last = 100;
   bool trace = false;
   bool hash = false;
+  bool relay = false;
 };
 
 bool number(std::string_view s, uint64_t& out) {
@@ -32,6 +33,8 @@ std::optional<Arguments> read(int argc, char** argv) {
       a.trace = true;
     } else if (flag == "--hash") {
       a.hash = true;
+    } else if (flag == "--relay") {
+      a.relay = true;
     } else if (flag == "--seed" && number(value, a.first)) {
       a.last = a.first, ++i;
     } else if (flag == "--seeds") {
@@ -52,15 +55,16 @@ std::optional<Arguments> read(int argc, char** argv) {
 int main(int argc, char** argv) {
   const auto arguments = read(argc, argv);
   if (!arguments) {
-    fmt::print(stderr, "usage: sim [--seeds A-B] [--seed N] [--trace] [--hash]\n");
+    fmt::print(stderr, "usage: sim [--seeds A-B] [--seed N] [--relay] [--trace] [--hash]\n");
     return 2;
   }
   uint64_t failed = 0, datagrams = 0, calls = 0, drops = 0;
   sluice::Micros virtual_time;
   const auto begin = std::chrono::steady_clock::now();
   for (uint64_t seed = arguments->first; seed <= arguments->last; ++seed) {
-    auto plan = sluice::sim::draw(seed);
+    auto plan = arguments->relay ? sluice::sim::draw_relayed(seed) : sluice::sim::draw(seed);
     plan.world.print_trace = arguments->trace;
+    if (plan.relay) plan.relay->tier.world.print_trace = arguments->trace;
     if (arguments->trace) fmt::print("{}\n", describe(plan));
     try {
       const auto outcome = run_swarm(plan);
@@ -69,8 +73,8 @@ int main(int argc, char** argv) {
       virtual_time += outcome.virtual_time;
     } catch (const std::exception& e) {
       ++failed;
-      fmt::print("FAILED {}\n  {}\n  replay: {} --seed {} --trace\n", describe(plan), e.what(), argv[0],
-                 seed);
+      fmt::print("FAILED {}\n  {}\n  replay: {}{} --seed {} --trace\n", describe(plan), e.what(), argv[0],
+                 arguments->relay ? " --relay" : "", seed);
       std::fflush(stdout);
     }
   }

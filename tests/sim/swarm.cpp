@@ -8,6 +8,7 @@
 #include "net/wire/classify.h"
 #include "tests/sim/attacker.h"
 #include "tests/sim/check.h"
+#include "tests/sim/relay_faults.h"
 
 namespace sluice::sim {
 namespace {
@@ -19,12 +20,15 @@ using test::kAudio;
 constexpr Micros kStep = millis(100);
 /// Faults off: so long may a call take to be well again.
 constexpr Micros kGrace = seconds(12);
+/// A client may first find out that its flow is gone, and its check may have been the one that was lost.
+constexpr Micros kRelayGrace = seconds(20);
 constexpr Micros kWatch = seconds(2);
 /// What was sent last in the watch arrives within this: delay of two links and of the echo.
 constexpr Micros kArrival = millis(1500);
 
 struct Call {
   HostOptions options;
+  size_t place = 0;  ///< which of the media engines behind a relay
   Host* host = nullptr;
   bool wanted = true;  ///< nobody has ended it on purpose
 };
@@ -32,7 +36,14 @@ struct Call {
 class Swarm {
  public:
   explicit Swarm(const Plan& plan)
-      : plan_(plan), w_(plan.world), rng_(w_.rng().fork()), attacker_(w_, rng_.fork()) {}
+      : plan_(plan),
+        tier_(plan.relay ? std::make_unique<Tier>(plan.relay->tier) : nullptr),
+        alone_(tier_ ? nullptr : std::make_unique<World>(plan.world)),
+        w_(tier_ ? tier_->world() : *alone_),
+        rng_(w_.rng().fork()),
+        attacker_(w_, rng_.fork()) {
+    if (tier_) faults_ = std::make_unique<RelayFaults>(*tier_, *plan_.relay, rng_.fork());
+  }
 
   Outcome run();
 
@@ -48,6 +59,7 @@ class Swarm {
   Call* any_call();
   void take_over(Call& c);
   void advance(Micros span);
+  void give_up_lost();
   void judge_endings() const;
   bool may_end(const Call& c, CloseReason why) const;
   bool may_be_spoilt(const Call& c) const;
@@ -55,15 +67,25 @@ class Swarm {
   void require_heard(const Call& c, const Call& talker, uint32_t from, uint32_t to) const;
   const Call* publisher_of(const std::string& room) const;
 
+  bool may_cross() const { return plan_.relay && plan_.relay->restarting; }
+
   Plan plan_;
-  World w_;
+  std::unique_ptr<Tier> tier_;
+  std::unique_ptr<World> alone_;
+  World& w_;
   Rng rng_;
   Attacker attacker_;
+  std::unique_ptr<RelayFaults> faults_;
   std::vector<std::unique_ptr<Call>> calls_;
 };
 
 void Swarm::dial(Call& c) {
-  c.host = &w_.call(c.options);
+  if (tier_ && !tier_->answers(c.place)) {
+    // Its page would not load either.
+    w_.at(w_.now() + millis(100), [this, &c] { dial(c); });
+    return;
+  }
+  c.host = &(tier_ ? tier_->call(c.options, c.place) : w_.call(c.options));
   if (c.host->key) return;
   // A room has one publisher; the others were too late.
   const bool taken = c.options.peer.role == CallRole::publish && !c.options.takeover;
@@ -88,23 +110,32 @@ void Swarm::take_over(Call& c) {
 }
 
 void Swarm::fault() {
-  io::SimBackend& b = w_.backend(rng_.below(w_.engine().shard_count()));
+  Node& n = w_.node(rng_.below(w_.nodes().size()));
+  if (!n.runs()) return;
+  const size_t s = rng_.below(n.shards());
   const Micros until = w_.now() + rng_.between(millis(1), millis(300));
+  // It may be another process by then.
+  const auto later = [&](auto f) {
+    w_.at(until, [&n, s, f] {
+      if (n.runs()) f(n.backend(s));
+    });
+  };
   switch (rng_.below(3)) {
     case 0:
-      return b.fail_sends(static_cast<uint32_t>(rng_.between(1, 50)));
+      return n.backend(s).fail_sends(static_cast<uint32_t>(rng_.between(1, 50)));
     case 1:
-      b.pretend_pool_empty(true);
-      return w_.at(until, [&b] { b.pretend_pool_empty(false); });
+      n.backend(s).pretend_pool_empty(true);
+      return later([](io::SimBackend& b) { b.pretend_pool_empty(false); });
     default:
-      b.stall_receive(true);
-      return w_.at(until, [&b] { b.stall_receive(false); });
+      n.backend(s).stall_receive(true);
+      return later([](io::SimBackend& b) { b.stall_receive(false); });
   }
 }
 
 void Swarm::act() {
   if (plan_.attacked && rng_.chance(0.7)) attacker_.act();
   if (plan_.stalling && rng_.chance(0.1)) fault();
+  if (faults_) faults_->act();
   Call* c = any_call();
   if (c == nullptr || !rng_.chance(0.3)) return;
   switch (rng_.below(4)) {
@@ -128,9 +159,17 @@ void Swarm::act() {
 void Swarm::advance(Micros span) {
   for (const Micros until = w_.now() + span; w_.now() < until;) {
     w_.run_until(std::min(until, w_.now() + kStep));
-    check_always(w_, plan_.corrupting);
+    check_always(w_, plan_.corrupting || may_cross());
+    if (faults_) faults_->check(plan_.corrupting || plan_.attacked || may_cross());
+    give_up_lost();
     judge_endings();
   }
+}
+
+/// A relay that ended their sessions itself has taken them with it.
+void Swarm::give_up_lost() {
+  for (const auto& c : calls_)
+    if (c->host != nullptr && !c->host->key) c->wanted = false;
 }
 
 bool Swarm::may_end(const Call& c, CloseReason why) const {
@@ -166,23 +205,28 @@ void Swarm::safety() {
   w_.stray = [this](const Seen& s) {
     // Unless the original never got through, what he replays moves nothing to him but STUN.
     const bool original_may_be_lost = plan_.tiny || plan_.stalling;
-    if (!original_may_be_lost && wire::classify(s.bytes) != wire::PacketClass::stun)
+    if (!original_may_be_lost && !s.inner && wire::classify(s.bytes) != wire::PacketClass::stun)
       w_.fail("an address that proved nothing was sent something other than STUN");
   };
   for (const HostOptions& o : plan_.calls) {
-    calls_.push_back(std::make_unique<Call>(Call{o}));
+    // A room is in one place.
+    calls_.push_back(std::make_unique<Call>(Call{o, tier_ ? tier_->place(o.name) : 0}));
     w_.at(w_.now() + rng_.between({}, seconds(1)), [this, c = calls_.back().get()] { dial(*c); });
   }
+  if (faults_) faults_->dial();
   for (const Micros until = w_.now() + plan_.safety; w_.now() < until;) {
     act();
     advance(rng_.between(millis(10), millis(300)));
   }
   advance(millis(300));  // the last fault is over
+  if (faults_) advance(RelayFaults::kLongest);
 }
 
 void Swarm::heal() {
-  for (const auto& h : w_.hosts()) h->up.heal(), h->down.heal();
-  for (size_t s = 0; s < w_.engine().shard_count(); ++s) w_.backend(s).fail_sends(0);
+  w_.heal_links();
+  for (const auto& n : w_.nodes())
+    for (size_t s = 0; s < n->shards(); ++s) n->backend(s).fail_sends(0);
+  if (faults_) faults_->heal();
   for (const auto& c : calls_) {
     if (!c->wanted) continue;
     const bool ended = c->host->closed != CloseReason::none || c->host->peer.over(w_.now());
@@ -229,8 +273,9 @@ void Swarm::require_heard(const Call& c, const Call& talker, uint32_t from, uint
 }
 
 void Swarm::liveness() {
-  advance(kGrace);
+  advance(plan_.relay ? kRelayGrace : kGrace);
   require_alive();
+  if (faults_) faults_->begin_watch();
   std::vector<uint32_t> before, after;
   const auto snapshot = [&](std::vector<uint32_t>& out) {
     for (const auto& c : calls_) out.push_back(c->host->peer.talker(kAudio).sent());
@@ -238,7 +283,9 @@ void Swarm::liveness() {
   snapshot(before);
   advance(kWatch);
   snapshot(after);
+  if (faults_) faults_->end_watch();
   advance(kArrival);
+  if (faults_) faults_->judge_watch();
   require_alive();
   for (size_t i = 0; i < calls_.size(); ++i) {
     const Call& talker = *calls_[i];
@@ -269,8 +316,14 @@ void Swarm::end() {
   }
   for (const auto& h : w_.hosts())
     if (!h->peer.gone()) h->peer.stop_talking();
-  // The setup limit, or consent after the last check, and the second in which the control side looks.
+  if (faults_) faults_->hang_up();
+  // The setup limit, or consent after the last check, and the second in which the control side looks. Clients
+  // that were asked to leave may go on speaking to a relay until they notice.
   advance(seconds(34));
+  if (faults_) {
+    for (const auto& h : w_.hosts()) h->peer.die();
+    advance(plan_.relay->tier.relay.engine.relay.idle + seconds(6));
+  }
   check_all_gone(w_);
 }
 
@@ -279,7 +332,9 @@ Outcome Swarm::run() {
   heal();
   liveness();
   end();
-  return {w_.trace_hash(), w_.datagrams(), w_.all_drops(), calls_.size(), w_.now()};
+  uint64_t drops = 0;
+  for (const auto& n : w_.nodes()) drops += n->all_drops();
+  return {w_.trace_hash(), w_.datagrams(), drops, calls_.size(), w_.now()};
 }
 
 }  // namespace

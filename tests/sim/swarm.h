@@ -3,12 +3,28 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "tests/sim/world.h"
+#include "tests/sim/tier.h"
 
 namespace sluice::sim {
+
+/// What a seed has drawn for a relay in between.
+struct RelayPlan {
+  struct Light {
+    PhoneOptions phone;
+    EdgeOptions edge;
+    LinkOptions up, down;
+    size_t plain = 0;
+    bool shares = false;  ///< the neighbourhood's NAT
+  };
+  TierOptions tier;
+  NatOptions neighbourhood;
+  std::vector<Light> phones;
+  bool restarting = false, moving = false, removing = false, rerouting = false;
+};
 
 /// What a seed has drawn.
 struct Plan {
@@ -18,9 +34,15 @@ struct Plan {
   bool lossy = false, corrupting = false, nat = false, rebinding = false, restarting = false;
   bool hanging_up = false, takeover = false, attacked = false, tiny = false, stalling = false;
   Micros safety = seconds(6);
+  std::optional<RelayPlan> relay;
 };
 Plan draw(uint64_t seed);
+/// The same calls and faults, by way of a relay that has some of its own.
+Plan draw_relayed(uint64_t seed);
 std::string describe(const Plan& plan);
+// Parts of a plan.
+LinkOptions draw_link(Rng& r, bool lossy, bool corrupting);
+EdgeOptions draw_edge(Rng& r, bool nat);
 
 struct Outcome {
   uint64_t trace_hash = 0;

@@ -38,8 +38,8 @@ WorldOptions::WorldOptions() {
 
 Host::Host(const HostOptions& o, srtp::Cipher& cipher, crypto::Random random, Micros now, uint32_t n,
            Rng& rng)
-    : Station(Edge(o.edge, inside(n, o.ipv6), public_address(n, o.ipv6), rng.fork()), Link(o.up, rng.fork()),
-              Link(o.down, rng.fork()), o.ipv6),
+    : Station{Edge(o.edge, inside(n, o.ipv6), public_address(n, o.ipv6), rng.fork()), Link(o.up, rng.fork()),
+              Link(o.down, rng.fork()), o.ipv6},
       options(o),
       number(n),
       peer(o.peer, cipher, random, now) {}
@@ -103,6 +103,7 @@ Host& World::call(const HostOptions& o, size_t node) {
 }
 
 void World::restart_ice(Host& h) {
+  if (!h.node->runs()) return;
   const std::string fragment = h.peer.restart();
   const auto answered = h.node->engine().trickle(h.key, std::nullopt, fragment, kAnswerMax, now_);
   if (!answered) return;  // the session has ended meanwhile
@@ -112,6 +113,7 @@ void World::restart_ice(Host& h) {
 }
 
 void World::hang_up(Host& h) {
+  if (!h.node->runs()) return;
   // It may have ended already.
   [[maybe_unused]] const auto done = h.node->engine().hangup(h.key, engine::CloseReason::hangup, now_);
   h.node->refresh_due();

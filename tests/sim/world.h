@@ -125,6 +125,8 @@ class World {
   void rebind(Host& h, bool other_address) { rebind(static_cast<Station&>(h), other_address); }
   void rebind(Station& s, bool other_address);
   std::vector<std::unique_ptr<Host>>& hosts() { return hosts_; }
+  /// Every path is as it should be from now on.
+  void heal_links();
   /// Whose session it is; nullptr for none.
   Host* host_of(const Node& node, engine::SessionKey key);
 

@@ -62,6 +62,11 @@ Link& World::backbone(const Node& from, const Node& to) {
   return it->second;
 }
 
+void World::heal_links() {
+  for (Station* s : everybody_) s->up.heal(), s->down.heal();
+  for (auto& [ends, link] : backbones_) link.heal();
+}
+
 void World::station_sends(Station& s) {
   for (test::Outgoing& o : s.take()) {
     if (o.to.is_v4() == s.ipv6) continue;  // no route
