@@ -8,6 +8,7 @@
 
 #include "net/base/bytes.h"
 #include "net/rtp/header.h"
+#include "tests/fuzz/input.h"
 #include "tests/sim/amplification.h"
 #include "tests/support/require.h"
 #include "tests/support/shards.h"
@@ -34,26 +35,6 @@ enum class Item : uint8_t {
   room,       ///< two bytes: publisher, shards that have players
   room_gone,
   count
-};
-
-struct Reader {
-  Bytes left;
-  bool done() const { return left.empty(); }
-  uint8_t u8() {
-    if (left.empty()) return 0;
-    const uint8_t v = left.front();
-    left = left.subspan(1);
-    return v;
-  }
-  uint16_t u16() {
-    const auto high = static_cast<uint16_t>(u8() << 8);
-    return static_cast<uint16_t>(high | u8());
-  }
-  Bytes take(size_t n) {
-    const Bytes b = left.first(std::min(n, left.size()));
-    left = left.subspan(b.size());
-    return b;
-  }
 };
 
 constexpr uint32_t kRooms = 2, kShards = 2, kStrangers = 3;
@@ -255,7 +236,7 @@ class Run {
     for (int i = 0; i < 4; ++i) step();
   }
 
-  Reader in_;
+  fuzz::Reader in_;
   test::Shards shards_{kShards};
   const std::array<slow::HandshakePort, kShards> ports_{port(0), port(1)};
   slow::HandshakeWorker worker_{server(), ports_};

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/engine/turn_client.h"
+#include "tests/support/turn_client.h"
 
 using namespace sluice;
 using namespace sluice::test;

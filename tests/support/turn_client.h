@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include <doctest/doctest.h>
-
 #include "net/crypto/hmac.h"
 #include "net/stun/builder.h"
 #include "net/turn/credentials.h"
