@@ -2,8 +2,6 @@
 #pragma once
 
 #include <array>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -12,16 +10,11 @@
 #include <spdlog/spdlog.h>
 
 #include "engine/sluice.h"
+#include "tests/support/offers.h"
 #include "tests/unit/control/open_engine.h"
 
 namespace sluice::test {
 
-inline std::string offer(const std::string& name) {
-  std::ifstream in(std::string(SLUICE_OFFERS) + "/" + name, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  REQUIRE_FALSE(text.empty());
-  return text;
-}
 inline std::string publisher_offer() { return offer("offer-chromium156-whip.sdp"); }
 inline std::string player_offer() { return offer("offer-chromium156-whep.sdp"); }
 inline std::string agent_offer() { return offer("offer-chromium156-agent.sdp"); }

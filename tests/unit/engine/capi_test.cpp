@@ -1,6 +1,4 @@
 #include <array>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -8,15 +6,11 @@
 #include <poll.h>
 
 #include "engine/sluice.h"
+#include "tests/support/offers.h"
+
+using sluice::test::offer;
 
 namespace {
-
-std::string offer(const char* name) {
-  std::ifstream in(std::string(SLUICE_OFFERS) + "/" + name, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  REQUIRE_FALSE(text.empty());
-  return text;
-}
 
 class Engine {
  public:
