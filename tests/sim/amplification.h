@@ -7,6 +7,7 @@
 #include "net/base/bytes.h"
 #include "net/base/endpoint.h"
 #include "net/dtls/record.h"
+#include "net/stun/message.h"
 #include "net/wire/classify.h"
 
 namespace sluice::sim {
@@ -41,10 +42,15 @@ class Amplification {
   };
   static bool may_prove(Bytes b) {
     switch (wire::classify(b)) {
-      case wire::PacketClass::stun:
-        return b.size() >= 2 && (b[0] & 1) != 0;  // RFC 8489 §5: class bit 1, a response
+      case wire::PacketClass::stun: {
+        // A TURN client's nonce has reached it; ChannelData follows one.
+        const auto view = stun::View::parse(b);
+        return (b.size() >= 2 && (b[0] & 1) != 0) ||  // RFC 8489 §5: class bit 1, a response
+               (view && view->has(stun::Attr::nonce));
+      }
       case wire::PacketClass::dtls:
         return dtls::looks_like_client_retransmission(b);
+      case wire::PacketClass::turn_channel:
       case wire::PacketClass::rtp:
       case wire::PacketClass::rtcp:
         return true;

@@ -62,6 +62,7 @@ void check_shard_gone(World& w, const Node& n, size_t s) {
   expect("room members", c.members.chunks_in_use());
   expect("waiting jobs", c.queue.n);
   expect("open relay ports", n.backend(s).ports_open());
+  expect("allocations", c.turn.on() ? c.turn.server->counters().allocations : 0);
   uint64_t rooms = 0;
   for (const engine::RoomLocal& r : c.rooms) rooms += r.gen != 0;
   expect("rooms", rooms);

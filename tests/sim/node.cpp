@@ -126,8 +126,12 @@ void Node::check_sent(const io::SimDatagram& d, Bytes bytes) {
     return std::string(format(d.to, to));
   };
   const bool relays = options_.engine.relay.on;
-  if (relays && backends_[0]->grants(d.from)) {
-    if (!known_servers_.contains(d.to)) fail(fmt::format("relayed to {}, which is no server", text()));
+  const auto& trunk = options_.engine.trunk;
+  // Hellos are answered with less than they are; the rest is authentic.
+  if (trunk.on() && (shard_of_trunk(d.from) != shards() || d.from == trunk.sockets[0].server)) return;
+  if (backends_[0]->grants(d.from)) {
+    if (!known_servers_.contains(d.to) && !permitted_peers_.contains(d.to.addr))
+      fail(fmt::format("relayed to {}, which is no server and nobody's peer", text()));
     return;
   }
   const auto view = stun::View::parse(bytes);
@@ -145,9 +149,9 @@ void Node::check_sent(const io::SimDatagram& d, Bytes bytes) {
 // ---- time -------------------------------------------------------------------------------------------------
 
 bool Node::lives_at(const Address& a) const {
-  const auto& relay = options_.engine.relay;
+  const auto& relayed = options_.engine.relay.addresses;
   return std::ranges::any_of(options_.listen, [&](const Endpoint& e) { return e.addr == a; }) ||
-         (relay.on && std::ranges::find(relay.addresses, a) != relay.addresses.end());
+         std::ranges::find(relayed, a) != relayed.end();
 }
 
 size_t Node::shard_of_port(const Endpoint& to) const {
@@ -160,10 +164,17 @@ size_t Node::shard_of_port(const Endpoint& to) const {
   return owner;
 }
 
+size_t Node::shard_of_trunk(const Endpoint& to) const {
+  const auto& sockets = options_.engine.trunk.sockets;
+  const auto it = std::ranges::find(sockets, to, &engine::relay::TrunkSockets::relay);
+  return it == sockets.end() ? shards() : static_cast<size_t>(it - sockets.begin());
+}
+
 void Node::receive(const Endpoint& from, const Endpoint& to, Bytes bytes) {
   if (!runs()) return;
   const bool relayed = backends_[0]->grants(to);
-  const size_t s = relayed ? shard_of_port(to) : kernel_.shard_of(from, to);
+  const size_t trunk = shard_of_trunk(to);
+  const size_t s = trunk != shards() ? trunk : relayed ? shard_of_port(to) : kernel_.shard_of(from, to);
   if (s == shards()) return;  // nobody has the port
   ++injected_;
   backends_[s]->inject({.from = from, .to = to, .at = world_.now(), .ifindex = 0, .len = 0, .ecn = 0}, bytes);

@@ -49,6 +49,8 @@ class Node {
   bool knows(engine::relay::ServerId id) const;
   void put_routes(std::vector<engine::relay::RouteRequest> routes);
   void remove_routes(const std::vector<engine::relay::RouteRequest>& routes);
+  /// TURN clients may have what they say sent there.
+  void permit_peer(const Address& a) { permitted_peers_.insert(a); }
   /// Another node's or a server's.
   bool is_inner(const Endpoint& e) const;
 
@@ -81,6 +83,8 @@ class Node {
 
  private:
   void tell_relay();
+  /// The shard whose own trunk socket that is; shards() if it is nobody's.
+  size_t shard_of_trunk(const Endpoint& to) const;
   /// The shard that has the relay port; shards() if nobody has.
   size_t shard_of_port(const Endpoint& to) const;
   void run_shard(size_t s);
@@ -98,6 +102,7 @@ class Node {
   std::vector<engine::relay::ServerConfig> servers_;
   std::vector<engine::relay::RouteRequest> routes_;
   std::set<Endpoint> known_servers_;  ///< that were ever somebody's
+  std::set<Address> permitted_peers_;
   std::vector<Micros> shard_due_;
   Micros worker_due_ = kNever;
   Micros control_due_ = kNever;

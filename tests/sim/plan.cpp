@@ -123,6 +123,7 @@ RelayPlan draw_relay(Rng& r, const Plan& p) {
   t.server_link = draw_link(r, false, false);
   t.relay_shards = static_cast<uint32_t>(r.between(1, 4));
   t.both = r.chance(0.3);
+  t.trunk = r.chance(0.4);
   t.media_nodes = static_cast<uint32_t>(r.between(1, 2));
   t.plain_servers = static_cast<uint32_t>(r.between(1, 2));
   t.plain_checks = r.chance(0.5);
@@ -151,6 +152,7 @@ std::string describe(const RelayPlan& p) {
   std::string out = fmt::format("; relay of {} shards{}, {} media engines, {} other servers, {} phones",
                                 p.tier.relay_shards, p.tier.both ? " with media" : "", p.tier.media_nodes,
                                 p.tier.plain_servers, p.phones.size());
+  if (p.tier.trunk) out += ", trunk";
   if (p.restarting) out += ", restarting";
   if (p.moving) out += ", moving";
   if (p.removing) out += ", removing";

@@ -43,8 +43,12 @@ void ends_clean(Tier& t) {
 
 }  // namespace
 
-TEST_CASE("a call goes through a relay that reads nothing of it") {
-  Tier t({});
+TEST_CASE("a call goes through a relay that reads nothing of it, by legs of its own or by trunk") {
+  TierOptions o;
+  SUBCASE("transparent") { o.trunk = false; }
+  SUBCASE("trunk") { o.trunk = true; }
+  Tier t(o);
+  t.world().run_for(seconds(3));
   Host& h = t.call(echo_caller());
   REQUIRE(connects(t.world(), h));
   t.world().run_for(seconds(1));
@@ -88,7 +92,9 @@ TEST_CASE("whole calls survive a client's change of address behind a relay") {
   for (const bool nominate_always : {true, false}) {
     TierOptions o;
     o.relay_shards = 4;
+    o.trunk = nominate_always;
     Tier t(o);
+    t.world().run_for(seconds(3));
     HostOptions c = echo_caller();
     c.edge.nat = true;
     c.peer.ice.nominate_always = nominate_always;
@@ -124,7 +130,11 @@ TEST_CASE("clients behind one NAT have flows of their own, and lose each other n
 }
 
 TEST_CASE("calls outlive their relay: its flows are made again from the next checks") {
-  Tier t({});
+  TierOptions o;
+  SUBCASE("transparent") { o.trunk = false; }
+  SUBCASE("trunk") { o.trunk = true; }
+  Tier t(o);
+  t.world().run_for(seconds(3));
   Host& h = t.call(echo_caller());
   Phone& p = plain_phone(t, 1);
   REQUIRE(connects(t.world(), h));

@@ -31,12 +31,25 @@ std::vector<Endpoint> fronts(const TierOptions& o) {
   return o.ipv6 ? std::vector{kFront, kFront6} : std::vector{kFront};
 }
 
+/// The media engine's, and the relay's, whose shards have one each.
+Endpoint trunk_server(const Endpoint& media) { return {media.addr, 3479}; }
+engine::relay::TrunkConfig trunk_config(uint32_t shards, const Endpoint& server, const Address& relay) {
+  engine::relay::TrunkConfig t;
+  t.key.emplace().fill(0x5a);
+  for (uint32_t s = 0; s < shards; ++s)
+    t.sockets.push_back({.server = server, .relay = {relay, static_cast<uint16_t>(4000 + s)}});
+  return t;
+}
+
 NodeOptions media_options(const TierOptions& o, uint8_t number) {
   NodeOptions media = o.world;
   media.listen = {media_address(number)};
   media.engine.candidates = fronts(o);
   media.engine.node = Tier::id_of(number - 1U);
   media.engine.keys = {fleet_key(true)};
+  if (o.trunk)
+    media.engine.trunk =
+        trunk_config(media.engine.shards, trunk_server(media.listen[0]), media.listen[0].addr);
   return media;
 }
 
@@ -48,6 +61,7 @@ NodeOptions relay_options(const TierOptions& o) {
   relay.engine.keys = {fleet_key(o.both)};
   relay.engine.relay.on = true;
   relay.engine.relay.addresses = {kRelayAddress};
+  if (o.trunk) relay.engine.trunk = trunk_config(o.relay_shards, {kRelayAddress, 3479}, kRelayAddress);
   return relay;
 }
 
@@ -120,12 +134,15 @@ Phone& Tier::add_phone(const PhoneOptions& o, Edge edge, const LinkOptions& up, 
 }
 
 void Tier::move_media(size_t i, bool told) {
+  if (options_.trunk) return;  // its trunk's sockets would stay behind
   media_[i]->move({media_address(++addresses_)});
   if (told) tell_media(i);
 }
 
 void Tier::tell_media(size_t i) {
-  relay_->put_server({.id = id_of(i), .address = media_[i]->options().listen[0], .trunk = false});
+  const Endpoint& at = media_[i]->options().listen[0];
+  relay_->put_server(
+      {.id = id_of(i), .address = options_.trunk ? trunk_server(at) : at, .trunk = options_.trunk});
 }
 
 engine::relay::RouteRequest Tier::route_of(size_t plain, uint32_t ttl_s) const {

@@ -15,6 +15,7 @@ struct TierOptions {
   uint32_t relay_shards = 2;
   /// The relay ends sessions too, with ServerId 1.
   bool both = false;
+  bool trunk = false;        ///< to the media engines
   bool ipv6 = false;         ///< clients may speak to it by IPv6 too
   uint32_t media_nodes = 1;  ///< with ServerIds 7, 8, ...
   uint32_t plain_servers = 1;
