@@ -43,6 +43,7 @@ Sample sample_of(const load::TrialRecord& t, const CpuTimes& cpu) {
   if (f.delivered() == 0) return s;
   const auto packets = static_cast<double>(f.delivered());
   s.cpu_ns = static_cast<double>(cpu.threads_ns + cpu.receive_ns) / packets;
+  s.receive_ns = static_cast<double>(cpu.receive_ns) / packets;
   s.core_ns = static_cast<double>(cpu.core_ns) / packets;
   return s;
 }

@@ -10,7 +10,9 @@ using control::Json;
 void put(Json& j, const Sample& s) {
   j.begin_object();
   j.member("offered", s.offered).member("delivered", s.delivered).member("loss_percent", s.loss * 100);
-  j.member("cpu_ns_per_packet", s.cpu_ns).member("core_ns_per_packet", s.core_ns);
+  j.member("cpu_ns_per_packet", s.cpu_ns)
+      .member("receive_ns_per_packet", s.receive_ns)
+      .member("core_ns_per_packet", s.core_ns);
   j.member("p50_ms", s.p50_ms).member("p99_ms", s.p99_ms);
   j.member("setups_per_second", s.setups).member("cpu_us_per_setup", s.setup_us);
   j.key("doubts").begin_array();

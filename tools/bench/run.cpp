@@ -69,9 +69,11 @@ std::vector<std::string> how(const Options& o, bool urgent) {
 
 std::string sample_line(const Sample& s, bool setups) {
   if (setups) return fmt::format("{:.0f} setups/s, {:.1f} us of CPU each", s.setups, s.setup_us);
-  return fmt::format("{:.0f} packets/s, {:.3f} % lost, {:.2f} us of CPU each, p50 {:.3f} p99 {:.3f} ms{}",
-                     s.delivered, s.loss * 100, s.cpu_ns / 1e3, s.p50_ms, s.p99_ms,
-                     s.doubts.empty() ? "" : "; generator: " + s.doubts.front());
+  return fmt::format(
+      "{:.0f} packets/s, {:.3f} % lost, {:.2f} us of CPU each ({:.2f} of it receiving), p50 {:.3f} p99 "
+      "{:.3f} ms{}",
+      s.delivered, s.loss * 100, s.cpu_ns / 1e3, s.receive_ns / 1e3, s.p50_ms, s.p99_ms,
+      s.doubts.empty() ? "" : "; generator: " + s.doubts.front());
 }
 
 Scenario scenario_of(const Plan& p) {

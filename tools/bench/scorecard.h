@@ -10,11 +10,12 @@ namespace sluice::bench {
 
 /// One run of one contestant.
 struct Sample {
-  double offered = 0;    ///< packets per second that were meant to leave, both directions
-  double delivered = 0;  ///< packets per second that arrived
-  double loss = 0;       ///< share, 0..1
-  double cpu_ns = 0;     ///< per delivered packet: its threads and the receive work of its core
-  double core_ns = 0;    ///< per delivered packet: all that kept its core busy, whoever did it
+  double offered = 0;     ///< packets per second that were meant to leave, both directions
+  double delivered = 0;   ///< packets per second that arrived
+  double loss = 0;        ///< share, 0..1
+  double cpu_ns = 0;      ///< per delivered packet: its threads and the receive work of its core
+  double receive_ns = 0;  ///< of it the receive work
+  double core_ns = 0;     ///< per delivered packet: all that kept its core busy, whoever did it
   double p50_ms = 0, p99_ms = 0;
   double setups = 0;                ///< sessions set up per second
   double setup_us = 0;              ///< CPU of one session's setup

@@ -70,16 +70,20 @@ bool valid_name(const std::string& name) {
          std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-/// Receive work by a thread of its own instead of the sender's softirq, which a veth has only with GRO. As
-/// with a card's interrupts, packets that come while it runs wake nobody; steering by RPS would interrupt the
-/// other core for almost each one.
-void thread_receive(const std::string& interface) {
+void set_offload(const std::string& interface, uint32_t command, bool on) {
   const io::Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ethtool_value gro{.cmd = ETHTOOL_SGRO, .data = 1};
+  ethtool_value value{.cmd = command, .data = on ? 1U : 0U};
   ifreq request{};
   std::copy_n(interface.data(), std::min(interface.size(), sizeof request.ifr_name - 1), request.ifr_name);
-  request.ifr_data = reinterpret_cast<char*>(&gro);
-  if (::ioctl(fd.get(), SIOCETHTOOL, &request) != 0) return;
+  request.ifr_data = reinterpret_cast<char*>(&value);
+  ::ioctl(fd.get(), SIOCETHTOOL, &request);
+}
+
+/// Receive work by a thread of its own instead of the sender's softirq, which a veth has only with GRO, and
+/// only for what comes from an end without TSO. As with a card's interrupts, packets that come while it runs
+/// wake nobody; steering by RPS would interrupt the other core for almost each one.
+void thread_receive(const std::string& interface) {
+  set_offload(interface, ETHTOOL_SGRO, true);
   ip(fmt::format("link set {} up", interface));
   std::ofstream(fmt::format("/sys/class/net/{}/threaded", interface)) << "1";
 }
@@ -149,8 +153,14 @@ std::expected<Veth, std::string> Veth::make(const std::string& name,
                                                 kServerMacText, g, kOurMacText)});
       !made)
     return std::unexpected(made.error());
-  if (!server_cores.empty()) thread_receive(s);
-  if (!our_cores.empty()) thread_receive(g);
+  if (!server_cores.empty()) {
+    thread_receive(s);
+    set_offload(g, ETHTOOL_STSO, false);
+  }
+  if (!our_cores.empty()) {
+    thread_receive(g);
+    set_offload(s, ETHTOOL_STSO, false);
+  }
   std::vector<std::string> steps{fmt::format("link set {} netns {}", g, name),
                                  fmt::format("-n {} link set {} up", name, g),
                                  fmt::format("link set {} up", s)};
