@@ -9,6 +9,7 @@ constexpr uint16_t kForwarderPort = 5000, kSluicePort = 3478, kCoturnPort = 3479
 constexpr const char* kServerAddress = "198.18.0.1";
 constexpr const char* kRelayAddress = "198.18.0.2";
 constexpr const char* kFarSide = "198.19.0.1:7000";
+constexpr double kRelayRate = 50, kTurnRate = 10;  ///< packets per second of a flow and direction
 constexpr const char* kTurnUser = "bench:bench";
 constexpr Bar at_least(double v) { return {Bar::Side::at_least, v}; }
 constexpr Bar at_most(double v) { return {Bar::Side::at_most, v}; }
@@ -154,13 +155,16 @@ Comparison latency(std::string ours, std::string rival, Measure m, std::optional
   return {std::move(ours), std::move(rival), m, bar};
 }
 
-Plan transparent(const Maker& make) {
-  constexpr double kRate = 20;
+std::string load_text(std::string_view what, double rate) {
+  return fmt::format("{}, 172 bytes, {:g} packets/s each way: {:.0f} packets/s.", what, rate, 2000 * rate);
+}
+
+Plan transparent(const Maker& make, double rate) {
   Plan p{.key = "transparent",
          .title = "Relay, transparent leg",
-         .load = "1 000 flows with one server behind, 172 bytes, 20 packets/s each way: 40 000 packets/s.",
-         .contestants = {make.forwarder(kRate), make.transparent("sockets", "Sluice, portable", kRate),
-                         make.transparent("steered", "Sluice, accelerated", kRate)},
+         .load = load_text("1 000 flows with one server behind", rate),
+         .contestants = {make.forwarder(rate), make.transparent("sockets", "Sluice, portable", rate),
+                         make.transparent("steered", "Sluice, accelerated", rate)},
          .comparisons = {cpu("sockets", "forwarder", at_least(0.9)),
                          cpu("steered", "forwarder", at_least(1.4))}};
   for (const char* ours : {"sockets", "steered"})
@@ -169,14 +173,13 @@ Plan transparent(const Maker& make) {
   return p;
 }
 
-Plan turn(const Maker& make) {
-  constexpr double kRate = 10;
+Plan turn(const Maker& make, double rate) {
   return {
       .key = "turn",
       .title = "TURN, ChannelData",
       .load = "1 000 allocations with a channel each, 172 bytes, 10 packets/s each way: 20 000 packets/s.",
-      .contestants = {make.coturn(kRate), make.turn("sockets", "Sluice, portable", kRate),
-                      make.turn("steered", "Sluice, accelerated", kRate)},
+      .contestants = {make.coturn(rate), make.turn("sockets", "Sluice, portable", rate),
+                      make.turn("steered", "Sluice, accelerated", rate)},
       .comparisons = {cpu("sockets", "coturn", at_least(2)), cpu("steered", "coturn", at_least(3)),
                       latency("sockets", "coturn", Measure::p99, at_most(1)),
                       latency("steered", "coturn", Measure::p99, at_most(1)),
@@ -201,9 +204,10 @@ Plan setups(const Maker& make) {
 
 }  // namespace
 
-std::vector<Plan> plans(const Stage& stage, const Versions& versions) {
+std::vector<Plan> plans(const Stage& stage, const Versions& versions, double rate) {
   const Maker make(stage, versions);
-  return {transparent(make), turn(make), setups(make)};
+  const auto or_else = [rate](double standard) { return rate > 0 ? rate : standard; };
+  return {transparent(make, or_else(kRelayRate)), turn(make, or_else(kTurnRate)), setups(make)};
 }
 
 std::vector<Named> scenario_names() {

@@ -30,8 +30,9 @@ struct Versions {
   std::string sluice, kernel, coturn, cpu;  ///< coturn: empty if it is not installed
 };
 
-/// All that can be run, in the order of the scorecard.
-std::vector<Plan> plans(const Stage& stage, const Versions& versions);
+/// All that can be run, in the order of the scorecard. `rate`: packets per second of a flow and direction; 0:
+/// each scenario's own.
+std::vector<Plan> plans(const Stage& stage, const Versions& versions, double rate);
 /// Their keys and titles, for a help text.
 std::vector<Named> scenario_names();
 

@@ -138,7 +138,7 @@ int run(const Options& o, std::string_view version) {
   const Versions versions = versions_of(version);
   auto stage = Stage::make({o.server_core, o.generator_core});
   if (!stage) return fail(stage.error(), 1);
-  const auto todo = chosen(plans(*stage, versions), o.only);
+  const auto todo = chosen(plans(*stage, versions, o.rate), o.only);
   if (!todo) return fail(fmt::format("--only: there is no scenario {}; see --help", todo.error()), 2);
   g_interrupted = 0;
   for (const int s : {SIGINT, SIGTERM, SIGHUP}) std::signal(s, on_signal);

@@ -11,6 +11,7 @@ struct Options {
   std::vector<std::string> only;  ///< keys of scenarios; empty: all
   uint32_t pairs = 5;             ///< rounds; in each every contestant runs once
   double seconds = 5;             ///< measured in each run
+  double rate = 0;                ///< packets per second of a flow and direction; 0: each scenario's own
   std::string out = ".";          ///< folder for scorecard.md, .svg and .json
   unsigned server_core = 0, generator_core = 1;
 };

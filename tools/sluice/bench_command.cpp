@@ -41,6 +41,10 @@ void BenchCommand::add_to(CLI::App& app, int& status) {
   bench->add_option("--seconds", options_.seconds, "Measured in each run")
       ->check(CLI::Range(0.5, 600.0))
       ->capture_default_str();
+  bench
+      ->add_option("--rate", options_.rate,
+                   "Packets per second of a flow and direction, instead of each scenario's")
+      ->check(CLI::Range(0.1, 1000.0));
   bench->add_option("--out", options_.out, "Folder for the results")->type_name("DIR")->capture_default_str();
   bench->add_option("--cores", cores_, "The server's core and the generator's")
       ->type_name("SERVER,GENERATOR")
