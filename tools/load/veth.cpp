@@ -70,6 +70,11 @@ bool valid_name(const std::string& name) {
          std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
+/// Packets to the generator are collected for so long, by a timer of its own core.
+constexpr unsigned kCoalesceNs = 50'000;
+/// So many times in vain, then the next packet wakes the thread.
+constexpr unsigned kPollsBeforeSleep = 100;
+
 void set_offload(const std::string& interface, uint32_t command, bool on) {
   const io::Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ethtool_value value{.cmd = command, .data = on ? 1U : 0U};
@@ -81,11 +86,19 @@ void set_offload(const std::string& interface, uint32_t command, bool on) {
 
 /// Receive work by a thread of its own instead of the sender's softirq, which a veth has only with GRO, and
 /// only for what comes from an end without TSO. As with a card's interrupts, packets that come while it runs
-/// wake nobody; steering by RPS would interrupt the other core for almost each one.
-void thread_receive(const std::string& interface) {
+/// wake nobody; steering by RPS would interrupt the other core for almost each one. `coalesced`: those that
+/// come while nothing is done do not either, so that the other end does not pay for waking this one.
+void thread_receive(const std::string& interface, bool coalesced) {
   set_offload(interface, ETHTOOL_SGRO, true);
   ip(fmt::format("link set {} up", interface));
-  std::ofstream(fmt::format("/sys/class/net/{}/threaded", interface)) << "1";
+  const auto set = [&](const char* what, auto value) {
+    std::ofstream(fmt::format("/sys/class/net/{}/{}", interface, what)) << value;
+  };
+  if (coalesced) {
+    set("gro_flush_timeout", kCoalesceNs);
+    set("napi_defer_hard_irqs", kPollsBeforeSleep);
+  }
+  set("threaded", 1);
 }
 
 /// Pins the threads that thread_receive() brought about, once the interface is up. False if there are none.
@@ -154,11 +167,11 @@ std::expected<Veth, std::string> Veth::make(const std::string& name,
       !made)
     return std::unexpected(made.error());
   if (!server_cores.empty()) {
-    thread_receive(s);
+    thread_receive(s, false);
     set_offload(g, ETHTOOL_STSO, false);
   }
   if (!our_cores.empty()) {
-    thread_receive(g);
+    thread_receive(g, true);
     set_offload(s, ETHTOOL_STSO, false);
   }
   std::vector<std::string> steps{fmt::format("link set {} netns {}", g, name),
