@@ -38,7 +38,7 @@ Result from_file(const std::string& path, uint32_t sessions) {
   return out;
 }
 
-Result minted(const RelayOptions& o, uint32_t sessions) {
+Result minted(const RelayOptions& o, uint32_t servers, uint32_t sessions) {
   const auto route = control::read_secret_file(o.route_key);
   if (!route) return std::unexpected(fmt::format("--route-key: {}", route.error()));
   const auto ice = control::read_secret_file(o.ice_key);
@@ -50,18 +50,29 @@ Result minted(const RelayOptions& o, uint32_t sessions) {
   const auto server = relay::parse_server_id(o.server);
   if (!server) return std::unexpected(fmt::format("--server: {}", server.error()));
   Credentials out;
+  const bool trunk = !o.trunk_key.empty();
+  if (trunk) {
+    const auto key = control::read_secret_file(o.trunk_key);
+    if (!key) return std::unexpected(fmt::format("--trunk-key: {}", key.error()));
+    const auto lines = relay::parse_keys(key->secret.reveal());
+    if (!lines) return std::unexpected(fmt::format("--trunk-key: {}", lines.error()));
+    out.trunk_key = relay::derive_trunk_key(lines->front().text());
+    out.trunk_id = uint32_t{server->region} << 14 | server->node;
+  }
   out.ice.reserve(sessions);
   const uint64_t now = unix_now();
   for (uint32_t i = 0; i < sessions; ++i) {
-    const relay::Minted m = relay::mint(keys->front(), *server, now, kTtl, crypto::system_random());
+    relay::ServerId id = *server;
+    if (trunk) id.node = static_cast<uint16_t>(id.node + i % servers);
+    const relay::Minted m = relay::mint(keys->front(), id, now, kTtl, crypto::system_random());
     if (!m.password) return std::unexpected(std::string("--ice-key: has no key under the ID that mints"));
     out.ice.push_back({std::string(ice::text(m.ufrag)), std::string(m.password->text())});
   }
   return out;
 }
 
-Result relay_credentials(const RelayOptions& o, uint32_t sessions) {
-  return o.ufrags.empty() ? minted(o, sessions) : from_file(o.ufrags, sessions);
+Result relay_credentials(const Options& o, uint32_t sessions) {
+  return o.relay.ufrags.empty() ? minted(o.relay, o.servers, sessions) : from_file(o.relay.ufrags, sessions);
 }
 
 Result turn_credentials(const TurnOptions& o) {
@@ -108,7 +119,7 @@ std::expected<std::vector<IceLogin>, std::string> parse_logins(std::string_view 
 }
 
 std::expected<Credentials, std::string> make_credentials(const Options& o, uint32_t sessions) {
-  if (o.mode == Mode::relay) return relay_credentials(o.relay, sessions);
+  if (o.mode == Mode::relay) return relay_credentials(o, sessions);
   if (o.mode == Mode::turn) return turn_credentials(o.turn);
   Credentials out;
   if (o.mode == Mode::whip && !o.whip.token.empty()) {

@@ -1,8 +1,10 @@
 // What sessions identify themselves with, read or minted before the run.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,8 @@ struct IceLogin {
 
 struct Credentials {
   std::vector<IceLogin> ice;  ///< one per session, over all threads
+  std::optional<std::array<uint8_t, 32>> trunk_key;
+  uint32_t trunk_id = 0;  ///< of the first far side, region << 14 | node
   std::string turn_user, turn_password;
   std::string token;  ///< for WHIP and WHEP
 };

@@ -17,7 +17,7 @@ constexpr size_t kMaxSeconds = 100'000;
 Generator::Generator(const Bench& bench, Protocol& protocol, const Traffic& traffic, Nanos began)
     : bench_(bench), protocol_(protocol), traffic_(traffic), began_(began), media_(bench.wire) {
   media_.set_seal(&protocol_,
-                  [](void* self, std::span<TxPacket> p) { static_cast<Protocol*>(self)->seal(p); });
+                  [](void* self, std::span<TxPacket> p) { return static_cast<Protocol*>(self)->seal(p); });
 }
 
 void Generator::set_pace(const Pace& pace) {
@@ -56,6 +56,8 @@ bool Generator::receive(Nanos now) {
     any = true;
     protocol_.unwrap(batch, now);
     for (const RxPacket& p : batch)
+      if (!p.media.empty()) account(p);
+    for (const RxPacket& p : protocol_.unpacked())
       if (!p.media.empty()) account(p);
     if (batch.size() < kBatch / 2) break;
   }

@@ -90,6 +90,8 @@ Checked check_mode(const Options& o) {
   const bool mints = !o.relay.route_key.empty() && !o.relay.ice_key.empty() && !o.relay.server.empty();
   if (o.mode == Mode::relay && o.relay.ufrags.empty() && !mints)
     return wrong("--ufrags: give a file of ufrags, or --route-key, --ice-key and --server to mint them");
+  if (!o.relay.trunk_key.empty() && (o.workers() > 1 || !o.relay.ufrags.empty()))
+    return wrong("--trunk-key: wants one core, and ufrags of its own minting");
   const uint64_t last = uint64_t{o.serve.port} + uint64_t{o.servers} * o.workers() - 1;
   if (o.serve.port == 0 || last > 65535)
     return wrong(fmt::format("--serve: ports {} to {} are wanted; begin lower", o.serve.port, last));

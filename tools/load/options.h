@@ -25,6 +25,7 @@ struct RelayOptions {
   std::string ufrags;              ///< file of "ufrag password" lines
   std::string route_key, ice_key;  ///< "@FILE" each, to mint
   std::string server;              ///< ServerId in the ufrags: NODE or REGION.NODE
+  std::string trunk_key;  ///< "@FILE": the far sides take the trunk; each has an ID, --server is the first
   uint8_t key_id = 0;
   Nanos consent = 4 * kSecond;  ///< between two checks
 };

@@ -33,8 +33,9 @@ class Protocol {
   /// Its timer (Sessions::set_timer) has run out; it is off again.
   virtual void on_timer(uint32_t, Nanos) {}
   virtual void close(uint32_t) {}
-  /// Gives media packets, as write_rtp() made them, their form on the wire.
-  virtual void seal(std::span<TxPacket>) {}
+  /// Gives media packets, as write_rtp() made them, their form on the wire; those that the wire shall send
+  /// are at the front, and their number is returned.
+  virtual size_t seal(std::span<TxPacket> packets) { return packets.size(); }
   /// Finds the media in received packets (RxPacket::media), and takes the others to itself.
   virtual void unwrap(std::span<RxPacket> packets, Nanos now) {
     for (RxPacket& p : packets)
@@ -43,6 +44,8 @@ class Protocol {
       else
         on_control(p, now);
   }
+  /// Packets that were inside those of the last unwrap(), with media or without; valid as long as those.
+  virtual std::span<const RxPacket> unpacked() const { return {}; }
   /// Media of session `s` in direction `w` came in by `p`.
   virtual void on_media(uint32_t, Way, const RxPacket&) {}
   /// Sessions come from outside (HTTP): called in every round.

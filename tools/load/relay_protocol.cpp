@@ -24,6 +24,38 @@ std::optional<uint32_t> session_of(std::string_view ufrag) {
 
 }  // namespace
 
+RelayProtocol::RelayProtocol(const Bench& bench) : Protocol(bench), clients_(bench.sessions.capacity()) {
+  const Credentials& c = bench.credentials;
+  if (!c.trunk_key) return;
+  auto made = TrunkServers::make(*c.trunk_key, c.trunk_id, bench.options.servers, bench.wire);
+  if (made) trunk_ = std::move(*made);
+}
+
+/// What goes to clients by trunk leaves in other packets.
+size_t RelayProtocol::seal(std::span<TxPacket> packets) {
+  if (!trunk_) return packets.size();
+  size_t left = 0;
+  for (const TxPacket& p : packets)
+    if (p.local.kind() != Local::server)
+      packets[left++] = p;
+    else
+      trunk_->add(p);
+  trunk_->flush();
+  return left;
+}
+
+void RelayProtocol::unwrap(std::span<RxPacket> packets, Nanos now) {
+  unpacked_.clear();
+  if (!trunk_) return Protocol::unwrap(packets, now);
+  for (RxPacket& p : packets)
+    if (p.local.kind() == Local::server)
+      trunk_->receive(p, now, unpacked_);
+    else
+      Protocol::unwrap({&p, 1}, now);
+  Protocol::unwrap(unpacked_, now);
+  trunk_->flush();
+}
+
 void RelayProtocol::open(uint32_t s, Nanos now) {
   bench_.sessions[s].up_to = bench_.options.target;
   clients_[s].check.begin();
@@ -73,7 +105,10 @@ void RelayProtocol::on_check(const stun::View& check, const RxPacket& p) {
   session.down_to = p.remote;
   TxPacket& out = bench_.control.open(p.local, p.remote);
   out.len = write_check_answer({out.data, kMaxPayload}, check, p.remote, login(*s).password);
-  bench_.control.commit();
+  if (trunk_)
+    trunk_->add(out);
+  else
+    bench_.control.commit();
 }
 
 void RelayProtocol::on_answer(const stun::View& answer, const RxPacket& p, Nanos now) {

@@ -7,15 +7,19 @@
 #include "tools/load/credentials.h"
 #include "tools/load/protocol.h"
 #include "tools/load/transactions.h"
+#include "tools/load/trunk_servers.h"
 
 namespace sluice::load {
 
 class RelayProtocol final : public Protocol {
  public:
-  explicit RelayProtocol(const Bench& bench) : Protocol(bench), clients_(bench.sessions.capacity()) {}
+  explicit RelayProtocol(const Bench& bench);
 
   void open(uint32_t s, Nanos now) override;
   void on_timer(uint32_t s, Nanos now) override;
+  size_t seal(std::span<TxPacket> packets) override;
+  void unwrap(std::span<RxPacket> packets, Nanos now) override;
+  std::span<const RxPacket> unpacked() const override { return unpacked_; }
 
  private:
   struct Client {
@@ -30,6 +34,8 @@ class RelayProtocol final : public Protocol {
   const IceLogin& login(uint32_t s) const { return bench_.credentials.ice[bench_.first + s]; }
 
   std::vector<Client> clients_;
+  std::unique_ptr<TrunkServers> trunk_;
+  std::vector<RxPacket> unpacked_;
 };
 
 }  // namespace sluice::load

@@ -152,7 +152,7 @@ void TurnProtocol::close(uint32_t s) {
   bench_.control.commit();
 }
 
-void TurnProtocol::seal(std::span<TxPacket> packets) {
+size_t TurnProtocol::seal(std::span<TxPacket> packets) {
   for (TxPacket& p : packets) {
     if (p.local.kind() != Local::client) continue;
     if (!bench_.options.turn.indications) {
@@ -172,6 +172,7 @@ void TurnProtocol::seal(std::span<TxPacket> packets) {
     p.len = static_cast<uint16_t>(b.size());
     std::memcpy(p.data, space.data(), p.len);
   }
+  return packets.size();
 }
 
 void TurnProtocol::unwrap(std::span<RxPacket> packets, Nanos now) {

@@ -194,7 +194,7 @@ bool WhipProtocol::open_srtp(Call& c) const {
          c.media->out.open(*cipher_, std::span(c.media->out_context.b).first(bytes), keys->client);
 }
 
-void WhipProtocol::seal(std::span<TxPacket> packets) {
+size_t WhipProtocol::seal(std::span<TxPacket> packets) {
   std::array<srtp::TxJob, kBatch> jobs;
   for (size_t i = 0; i < packets.size(); ++i) {
     TxPacket& p = packets[i];
@@ -206,6 +206,7 @@ void WhipProtocol::seal(std::span<TxPacket> packets) {
   }
   srtp::protect(*cipher_, std::span(jobs).first(packets.size()));
   for (size_t i = 0; i < packets.size(); ++i) packets[i].len = jobs[i].out_len;
+  return packets.size();
 }
 
 void WhipProtocol::unwrap(std::span<RxPacket> packets, Nanos now) {

@@ -24,7 +24,7 @@ class WhipProtocol final : public Protocol {
   void open(uint32_t s, Nanos now) override;
   void on_timer(uint32_t s, Nanos now) override;
   void close(uint32_t s) override;
-  void seal(std::span<TxPacket> packets) override;
+  size_t seal(std::span<TxPacket> packets) override;
   void unwrap(std::span<RxPacket> packets, Nanos now) override;
   void poll(Nanos now) override;
 

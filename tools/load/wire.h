@@ -76,8 +76,8 @@ class Wire {
 /// Collects packets for a Wire; a packet may be given up by not committing it.
 class TxQueue {
  public:
-  /// What happens to packets before they leave.
-  using Seal = void (*)(void* self, std::span<TxPacket> packets);
+  /// What happens to packets before they leave; returns how many do, from the front.
+  using Seal = size_t (*)(void* self, std::span<TxPacket> packets);
 
   explicit TxQueue(Wire& wire, void* self = nullptr, Seal seal = nullptr)
       : wire_(wire), self_(self), seal_(seal), memory_(kBatch * kSlot, 0xA5) {}
@@ -93,8 +93,8 @@ class TxQueue {
   void flush() {
     if (n_ == 0) return;
     const std::span all(packets_.data(), n_);
-    if (seal_ != nullptr) seal_(self_, all);
-    wire_.send(all);
+    const size_t left = seal_ != nullptr ? seal_(self_, all) : n_;
+    if (left > 0) wire_.send(all.first(left));
     n_ = 0;
   }
   void set_seal(void* self, Seal seal) {

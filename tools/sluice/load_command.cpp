@@ -179,6 +179,10 @@ void LoadCommand::add_relay(CLI::App& load) {
         mode->add_option("--ice-key", o.ice_key, "File with the ICE key")->type_name("@FILE"),
         mode->add_option("--server", o.server, "The server they lead to")->type_name("[REGION.]NODE")})
     minting->excludes(file);
+  mode->add_option("--trunk-key", o.trunk_key,
+                   "File with the trunk's key: the far sides take the trunk; --server is the first one's ID")
+      ->type_name("@FILE")
+      ->excludes(file);
   mode->add_option("--consent", consent_, "Seconds between two checks of a session")
       ->type_name("S")
       ->check(CLI::Range(0.1, 25.0))
