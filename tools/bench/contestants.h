@@ -1,7 +1,7 @@
 // Who takes part in each scenario: how it is started, and what the generator does to it.
 #pragma once
 
-#include <functional>
+#include <optional>
 
 #include "tools/bench/child.h"
 #include "tools/bench/scorecard.h"
@@ -16,24 +16,47 @@ struct Contestant {
   std::vector<std::vector<std::string>> programs;  ///< with their arguments; the first one is measured
   uint16_t udp_port = 0;                           ///< of the first
   load::Options load;
-};
-
-/// A scenario before its runs.
-struct Plan {
-  std::string key, title, load;
-  std::vector<Contestant> contestants;
-  std::vector<Comparison> comparisons;
-  bool setups = false;  ///< measured is the setting up, not the media
+  std::optional<load::Options> flood;  ///< beside it, from other addresses; not in the figures
 };
 
 struct Versions {
   std::string sluice, kernel, coturn, cpu;  ///< coturn: empty if it is not installed
 };
 
-/// All that can be run, in the order of the scorecard. `rate`: packets per second of a flow and direction; 0:
-/// each scenario's own.
-std::vector<Plan> plans(const Stage& stage, const Versions& versions, double rate);
-/// Their keys and titles, for a help text.
-std::vector<Named> scenario_names();
+/// Makes contestants on a stage. `mode`: "sockets", the portable way, or "steered", the accelerated one with
+/// frames. `rate`: packets per second of a flow and direction.
+class Contestants {
+ public:
+  static constexpr uint32_t kRooms = 200;
+
+  /// Both outlive it.
+  Contestants(const Stage& stage, const Versions& versions) : stage_(stage), versions_(versions) {}
+
+  Contestant forwarder(double rate) const;
+  Contestant receiver() const;
+  Contestant transparent(const std::string& mode, const std::string& title, double rate) const;
+  Contestant turn(const std::string& mode, const std::string& title, double rate) const;
+  Contestant coturn(double rate) const;
+  /// With `servers` Sluice media tiers behind the relay.
+  Contestant trunk(const std::string& mode, const std::string& title, uint32_t servers) const;
+  /// `c` loaded in one direction only, with clumps of 64 packets.
+  static Contestant one_way(Contestant c, double rate, bool up);
+  /// kRooms rooms of a publisher and a player, over loopback.
+  Contestant rooms(double rate) const;
+  Contestant forwarder_on_loopback(double rate) const;
+  /// `c` under nothing but `per_second` forged checks of 1 000 addresses.
+  static Contestant flooded(Contestant c, double per_second);
+  /// 200 calls during such a flood.
+  Contestant besieged(double rate, double per_second) const;
+
+ private:
+  using Words = std::vector<std::string>;
+  Contestant base(std::string key, std::string title, std::string version, uint16_t port) const;
+  Words relay(const std::string& mode, const Words& more) const;
+  std::string core() const { return std::to_string(stage_.options().server_core); }
+
+  const Stage& stage_;
+  const Versions& versions_;
+};
 
 }  // namespace sluice::bench

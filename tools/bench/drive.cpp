@@ -1,5 +1,8 @@
 #include "tools/bench/drive.h"
 
+#include <memory>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "tools/bench/cpu.h"
@@ -8,6 +11,9 @@
 
 namespace sluice::bench {
 namespace {
+
+/// One of so many sessions may fail.
+constexpr uint64_t kTolerated = 100;
 
 struct Servers {
   std::vector<Child> running;
@@ -32,7 +38,9 @@ double ms(int64_t ns) { return static_cast<double>(ns) / 1e6; }
 Sample sample_of(const load::TrialRecord& t, const CpuTimes& cpu) {
   const load::Figures& f = t.figures;
   Sample s;
-  s.offered = static_cast<double>(f.expected()) / t.seconds;
+  // Of a flood nothing is expected to arrive: what it costs is counted by what was sent.
+  const bool flood = f.expected() == 0;
+  s.offered = static_cast<double>(flood ? f.sent() : f.expected()) / t.seconds;
   s.delivered = t.packets_per_second();
   s.loss = f.loss();
   s.doubts = t.limits;
@@ -40,8 +48,8 @@ Sample sample_of(const load::TrialRecord& t, const CpuTimes& cpu) {
   both.merge(f.down.latency);
   s.p50_ms = ms(both.percentile(50));
   s.p99_ms = ms(both.percentile(99));
-  if (f.delivered() == 0) return s;
-  const auto packets = static_cast<double>(f.delivered());
+  const auto packets = static_cast<double>(flood ? f.sent() : f.delivered());
+  if (packets == 0) return s;
   s.cpu_ns = static_cast<double>(cpu.threads_ns + cpu.receive_ns) / packets;
   s.receive_ns = static_cast<double>(cpu.receive_ns) / packets;
   s.core_ns = static_cast<double>(cpu.core_ns) / packets;
@@ -58,6 +66,15 @@ Sample setups_of(const load::SetupFigures& setup, const CpuTimes& cpu) {
   return s;
 }
 
+/// The flood beside the contestant's load, if there is one; it has not begun.
+std::expected<std::unique_ptr<load::Fleet>, std::string> make_flood(const Stage& stage, const Contestant& c,
+                                                                    const load::Credentials& credentials) {
+  if (!c.flood) return nullptr;
+  auto fleet = std::make_unique<load::Fleet>(*c.flood, credentials, c.flood->sessions, &stage.veth());
+  if (auto started = fleet->start(); !started) return std::unexpected(started.error());
+  return fleet;
+}
+
 }  // namespace
 
 std::expected<Sample, std::string> drive(const Stage& stage, const Contestant& c, const DriveOptions& o) {
@@ -69,28 +86,29 @@ std::expected<Sample, std::string> drive(const Stage& stage, const Contestant& c
         fmt::format("{} has no threaded NAPI: who pays for receiving is not known", stage.interface()));
   load::Options load = c.load;
   load.warmup = o.setups ? 0 : o.warmup;
-  const double seconds = o.setups ? 0.1 : o.seconds;
   const auto credentials = load::make_credentials(load, load.sessions);
   if (!credentials) return std::unexpected(credentials.error());
-  load::Fleet fleet(load, *credentials, load.sessions, &stage.veth());
+  load::Fleet fleet(load, *credentials, load.sessions, load.io == load::Io::frames ? &stage.veth() : nullptr);
   if (auto started = fleet.start(); !started) return std::unexpected(started.error());
-  CpuTimes before = meter.read();
-  CpuTimes used;
+  auto flood = make_flood(stage, c, *credentials);
+  if (!flood) return std::unexpected(flood.error());
+  const CpuTimes start_of_setup = meter.read();
+  CpuTimes begin, end;
   load::FleetWatch watch;
-  watch.window = [&](bool begins) {
-    const CpuTimes now = meter.read();
-    if (begins == o.setups) used = now - before;
-    if (begins && !o.setups) before = now;
-    if (!begins && !o.setups) used = now - before;
+  bool flooding = false;
+  watch.tick = [&](std::string_view phase) {
+    if (phase == "warm-up" && *flood && !std::exchange(flooding, true)) (*flood)->begin(c.flood->sessions);
+    return true;
   };
-  const auto record = fleet.trial(load.sessions, seconds, watch);
+  watch.window = [&](bool begins) { (begins ? begin : end) = meter.read(); };
+  const auto record = fleet.trial(load.sessions, o.setups ? 0.1 : o.seconds, watch);
   fleet.stop();
   if (!record) return std::unexpected(fmt::format("no session came up through {}", c.title));
   const load::SetupFigures setup = fleet.setup();
-  if (setup.failed > 0)
+  if (setup.failed * kTolerated > setup.begun)
     return std::unexpected(fmt::format("{}: {} of {} sessions failed: {}", c.title, setup.failed, setup.begun,
                                        setup.failures.begin()->first));
-  return o.setups ? setups_of(setup, used) : sample_of(*record, used);
+  return o.setups ? setups_of(setup, begin - start_of_setup) : sample_of(*record, end - begin);
 }
 
 }  // namespace sluice::bench

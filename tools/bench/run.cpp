@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tools/bench/drive.h"
+#include "tools/bench/plans.h"
 #include "tools/load/report.h"
 
 namespace sluice::bench {
@@ -138,7 +139,7 @@ int run(const Options& o, std::string_view version) {
   const Versions versions = versions_of(version);
   auto stage = Stage::make({o.server_core, o.generator_core});
   if (!stage) return fail(stage.error(), 1);
-  const auto todo = chosen(plans(*stage, versions, o.rate), o.only);
+  const auto todo = chosen(plans(Contestants(*stage, versions), o.rate), o.only);
   if (!todo) return fail(fmt::format("--only: there is no scenario {}; see --help", todo.error()), 2);
   g_interrupted = 0;
   for (const int s : {SIGINT, SIGTERM, SIGHUP}) std::signal(s, on_signal);

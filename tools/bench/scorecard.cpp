@@ -17,6 +17,8 @@ double value_of(const Sample& s, Measure m) {
       return s.cpu_ns;
     case Measure::setups_per_cpu:
       return s.setup_us;
+    case Measure::loss:
+      return s.loss * 100;
     case Measure::p50:
       return s.p50_ms;
     case Measure::p99:
@@ -31,6 +33,8 @@ std::string_view name(Measure m) {
       return "packets per CPU";
     case Measure::setups_per_cpu:
       return "setups per CPU";
+    case Measure::loss:
+      return "percent of packets lost";
     case Measure::p50:
       return "p50 latency";
     case Measure::p99:
@@ -43,6 +47,11 @@ std::vector<double> Scenario::ratios(const Comparison& c) const {
   std::vector<double> out;
   const Entry* const ours = find(c.ours);
   const Entry* const rival = find(c.rival);
+  if (ours != nullptr && c.rival.empty()) {
+    for (const Sample& s : ours->samples)
+      if (s.offered > 0) out.push_back(value_of(s, c.measure));
+    return out;
+  }
   if (ours == nullptr || rival == nullptr) return out;
   const bool costs = c.measure == Measure::packets_per_cpu || c.measure == Measure::setups_per_cpu;
   for (size_t i = 0; i < std::min(ours->samples.size(), rival->samples.size()); ++i) {
@@ -56,13 +65,14 @@ std::vector<double> Scenario::ratios(const Comparison& c) const {
 Spread spread_of(const Entry& e, double Sample::* member) {
   std::vector<double> values;
   for (const Sample& s : e.samples)
-    if (s.delivered > 0 || s.setups > 0) values.push_back(s.*member);
+    if (s.offered > 0 || s.setups > 0) values.push_back(s.*member);
   return spread_of(std::move(values));
 }
 
 std::string title_of(const Scenario& s, const Comparison& c) {
   const Entry* const ours = s.find(c.ours);
   const Entry* const rival = s.find(c.rival);
+  if (c.rival.empty()) return fmt::format("{}, {}", ours != nullptr ? ours->title : c.ours, name(c.measure));
   return fmt::format("{}, {} of {}", ours != nullptr ? ours->title : c.ours, name(c.measure),
                      rival != nullptr ? rival->title : c.rival);
 }

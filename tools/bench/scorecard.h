@@ -35,6 +35,7 @@ struct Entry {
 enum class Measure : uint8_t {
   packets_per_cpu,  ///< how many times the rival's packets for the same CPU time
   setups_per_cpu,
+  loss,  ///< of our packets in percent; without a rival
   p50,
   p99,  ///< latency, as a multiple of the rival's
 };

@@ -83,6 +83,12 @@ bool Fleet::set_up(uint32_t n, Nanos epoch, const FleetWatch& watch) {
   return live().ready > 0;
 }
 
+void Fleet::begin(uint32_t n) {
+  const Nanos epoch = now_ns() + 2 * kTickMs * 1'000'000;
+  for (uint32_t i = 0; i < workers_.size(); ++i)
+    workers_[i]->set_pace(pace(n, i, epoch, o_.setup_rate / o_.workers()));
+}
+
 std::optional<TrialRecord> Fleet::trial(uint32_t n, double seconds, const FleetWatch& watch) {
   const Nanos epoch = now_ns() + 2 * kTickMs * 1'000'000;
   if (!set_up(n, epoch, watch)) return std::nullopt;

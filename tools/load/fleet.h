@@ -30,6 +30,8 @@ class Fleet {
   Nanos began() const { return began_; }
   /// Sums over the threads; tx_refused is left 0.
   Live live() const;
+  /// `n` sessions that send until stop(), nothing measured.
+  void begin(uint32_t n);
   /// `n` sessions that send for `seconds` after the warm-up; nothing if none came up or the tick said no.
   std::optional<TrialRecord> trial(uint32_t n, double seconds, const FleetWatch& watch);
   /// Closes the sessions and ends the threads.

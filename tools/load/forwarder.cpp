@@ -52,6 +52,8 @@ struct Forwarder {
   int fd;
   bool ipv6;
   std::optional<Endpoint> to;
+  bool discard = false;
+  uint64_t received = 0;
   uint64_t forwarded = 0, refused = 0, calls = 0;
   std::unique_ptr<Messages> messages = std::make_unique<Messages>();
 
@@ -65,6 +67,9 @@ struct Forwarder {
       return;
     }
     const auto count = static_cast<size_t>(n);
+    ++calls;
+    received += count;
+    if (discard) return;
     for (size_t i = 0; i < count; ++i) {
       m.iov[i].iov_len = m.headers[i].msg_len;
       if (to)
@@ -78,7 +83,6 @@ struct Forwarder {
       forwarded += sent > 0 ? static_cast<uint64_t>(sent) : 0;
       refused += sent > 0 ? 0 : 1;
     }
-    ++calls;
   }
 };
 
@@ -124,16 +128,16 @@ int run_forwarder(const ForwarderOptions& o) {
   for (const int s : {SIGINT, SIGTERM}) std::signal(s, on_signal);
   fmt::print("ready udp={}\n", o.listen);
   std::fflush(stdout);
-  Forwarder f{.fd = fd.get(), .ipv6 = !listen->is_v4(), .to = to};
+  Forwarder f{.fd = fd.get(), .ipv6 = !listen->is_v4(), .to = to, .discard = o.discard};
   const Nanos end = now_ns() + static_cast<Nanos>(o.seconds * 1e9);
   while (g_stop == 0 && now_ns() < end) f.once();
   timespec cpu{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
   const double ns = static_cast<double>(cpu.tv_sec) * 1e9 + static_cast<double>(cpu.tv_nsec);
-  fmt::print("forwarded {} packets, {} refused, {:.1f} per call, {:.0f} ns of CPU each\n", f.forwarded,
-             f.refused,
-             static_cast<double>(f.forwarded) / static_cast<double>(std::max<uint64_t>(1, f.calls)),
-             ns / static_cast<double>(std::max<uint64_t>(1, f.forwarded)));
+  const auto packets = static_cast<double>(std::max<uint64_t>(1, f.received));
+  fmt::print("received {} packets, forwarded {}, {} refused, {:.1f} per call, {:.0f} ns of CPU each\n",
+             f.received, f.forwarded, f.refused,
+             packets / static_cast<double>(std::max<uint64_t>(1, f.calls)), ns / packets);
   return 0;
 }
 

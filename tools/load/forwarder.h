@@ -6,9 +6,10 @@
 namespace sluice::load {
 
 struct ForwarderOptions {
-  std::string listen;  ///< ADDR:PORT
-  std::string to;      ///< ADDR:PORT, or empty: the neighbouring port of whoever sent
-  std::string core;    ///< a number, or empty
+  std::string listen;    ///< ADDR:PORT
+  std::string to;        ///< ADDR:PORT, or empty: the neighbouring port of whoever sent
+  bool discard = false;  ///< send nothing: a bare receiver
+  std::string core;      ///< a number, or empty
   double seconds = 60;
 };
 

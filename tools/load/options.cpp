@@ -138,6 +138,8 @@ std::string_view name(Mode m) {
       return "turn";
     case Mode::whip:
       return "whip";
+    case Mode::flood:
+      return "flood";
   }
   return "";
 }

@@ -11,7 +11,7 @@
 
 namespace sluice::load {
 
-enum class Mode : uint8_t { udp, relay, turn, whip };
+enum class Mode : uint8_t { udp, relay, turn, whip, flood };
 enum class Io : uint8_t { automatic, sockets, frames };
 
 /// What the forwarder under test does with a packet of a client.
@@ -79,6 +79,7 @@ struct Options {
   double trial_seconds = 4;
 
   Io io = Io::automatic;
+  uint32_t plan = 0;            ///< frames: which /20 of clients the first thread takes
   std::vector<unsigned> cores;  ///< one thread each; empty: one thread, not pinned
   VethOptions veth;
   Endpoint serve;        ///< first far side of our own; the others have the ports behind it

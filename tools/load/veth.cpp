@@ -174,9 +174,10 @@ std::expected<Veth, std::string> Veth::make(const std::string& name,
     thread_receive(g, true);
     set_offload(s, ETHTOOL_STSO, false);
   }
-  std::vector<std::string> steps{fmt::format("link set {} netns {}", g, name),
-                                 fmt::format("-n {} link set {} up", name, g),
-                                 fmt::format("link set {} up", s)};
+  std::vector<std::string> steps{
+      fmt::format("link set {} netns {}", g, name), fmt::format("-n {} link set {} up", name, g),
+      // The generator takes datagrams, none that are to be cut yet (UDP_SEGMENT).
+      fmt::format("link set {} gso_max_segs 1", s), fmt::format("link set {} up", s)};
   for (uint32_t k = 0; k < kServerAddresses; ++k) {
     EndpointText text;
     steps.push_back(fmt::format("addr add {}/32 dev {}", format(server_address(k), text), s));

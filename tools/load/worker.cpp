@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "tools/load/flood_protocol.h"
 #include "tools/load/frame_wire.h"
 #include "tools/load/relay_protocol.h"
 #include "tools/load/socket_wire.h"
@@ -37,6 +38,8 @@ std::unique_ptr<Protocol> make_protocol(const Bench& bench) {
       return std::make_unique<TurnProtocol>(bench);
     case Mode::whip:
       return std::make_unique<WhipProtocol>(bench);
+    case Mode::flood:
+      return std::make_unique<FloodProtocol>(bench);
     case Mode::udp:
       break;
   }
@@ -90,8 +93,8 @@ std::expected<std::unique_ptr<Wire>, std::string> Worker::open_frames() const {
   w.interface = options_.veth->interface();
   w.source = Veth::kOurMac;
   w.destination = Veth::kServerMac;
-  w.clients = AddressPlan::of(kClientNet, options_.index);
-  const Address address = Address::v4(AddressPlan::of(kServerNet, options_.index).base + 1);
+  w.clients = AddressPlan::of(kClientNet, options_.index + o.plan);
+  const Address address = Address::v4(AddressPlan::of(kServerNet, options_.index + o.plan).base + 1);
   for (uint32_t j = 0; j < o.servers; ++j)
     w.servers.push_back({address, static_cast<uint16_t>(o.serve.port + j)});
   return FrameWire::open(w);

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/sluice.h"
-#include "tools/bench/contestants.h"
+#include "tools/bench/plans.h"
 #include "tools/load/options.h"
 
 namespace sluice {

@@ -23,6 +23,7 @@ Modes, each with its own --help:
   turn       clients of any TURN server, with peers of its own
   whip       whole WebRTC clients with DTLS and SRTP: publishers with players, or callers of an agent
   udp        plain packets through any UDP forwarder
+  flood      first checks with ufrags that nobody minted, which a relay has to drop
   veth       holds a namespace and a veth pair, so that --via writes frames by AF_PACKET and one core outruns
              what it measures
   forwarder  a bare forwarder to compare with
@@ -63,6 +64,10 @@ constexpr const char* kWhipExamples = R"(Examples:
       10 rooms load0 to load9, each with a WHIP publisher and 9 WHEP players.
 The token is for all rooms (or the agent); without --room-secret the server wants none.)";
 
+constexpr const char* kFloodExamples = R"(Example:
+  sluice load flood --to 127.0.0.1:3478 --sessions 1000 --rate 100 --seconds 10
+      100 000 forged checks per second from 1000 addresses; what it costs is to be read from the relay's CPU time.)";
+
 constexpr const char* kVethExamples = R"(Example, a server on core 0 and the generator on core 1:
   sluice load veth --name sl --server-cores 0 --cores 1 &
   sluice load forwarder --listen 198.18.0.1:5000 --cores 0 &
@@ -86,6 +91,7 @@ void LoadCommand::add_to(CLI::App& app, int& status, std::vector<std::string> wo
   add_turn(*load);
   add_whip(*load);
   add_udp(*load);
+  add_flood(*load);
   add_forwarder(*load);
   add_veth(*load);
 }
@@ -166,6 +172,15 @@ void LoadCommand::add_udp(CLI::App& load) {
   mode->callback([this] { *status_ = run(load::Mode::udp); });
 }
 
+void LoadCommand::add_flood(CLI::App& load) {
+  auto* mode = load.add_subcommand("flood", "Forged first checks, for a relay to drop");
+  mode->add_option("--to", target_, "The relay")->type_name("ADDR:PORT")->required();
+  add_flow(*mode);
+  add_common(*mode);
+  mode->footer(kFloodExamples);
+  mode->callback([this] { *status_ = run(load::Mode::flood); });
+}
+
 void LoadCommand::add_relay(CLI::App& load) {
   load::RelayOptions& o = options_.relay;
   auto* mode = load.add_subcommand("relay", "WebRTC clients through a relay that routes by ufrag");
@@ -221,11 +236,14 @@ void LoadCommand::add_forwarder(CLI::App& load) {
       ->type_name("ADDR:PORT")
       ->capture_default_str();
   mode->add_option("--to", forward_to_, "Send everything there")->type_name("ADDR:PORT");
+  mode->add_flag("--discard", forward_discard_, "Send nothing: a bare receiver");
   mode->add_option("--seconds", forward_seconds_, "Ends by itself")->type_name("S")->capture_default_str();
   mode->add_option("--cores", cores_, "Pin it to this core")->type_name("CORE");
   mode->footer(kForwarderText);
-  mode->callback(
-      [this] { *status_ = load::run_forwarder({forward_listen_, forward_to_, cores_, forward_seconds_}); });
+  mode->callback([this] {
+    *status_ =
+        load::run_forwarder({forward_listen_, forward_to_, forward_discard_, cores_, forward_seconds_});
+  });
 }
 
 void LoadCommand::add_whip(CLI::App& load) {

@@ -22,6 +22,7 @@ class LoadCommand {
   void add_flow(CLI::App& mode);
   void add_far_side(CLI::App& mode);
   void add_udp(CLI::App& load);
+  void add_flood(CLI::App& load);
   void add_relay(CLI::App& load);
   void add_turn(CLI::App& load);
   void add_forwarder(CLI::App& load);
@@ -35,6 +36,7 @@ class LoadCommand {
   std::string server_cores_, target_, serve_ = "127.0.0.1:7000", cores_, io_ = "auto", direction_ = "both",
                                       path_ = "sink";
   std::string forward_listen_ = "127.0.0.1:5000", forward_to_;
+  bool forward_discard_ = false;
   double forward_seconds_ = 60, consent_ = 4, quantum_us_ = 100;
   int* status_ = nullptr;
 };
