@@ -88,8 +88,8 @@ void Ring::end_cancelled() {
   } while (::io_uring_cq_ready(&ring_) > 0 || wants_entry());
 }
 
-BufferRing::BufferRing(PacketPool& pool, uint32_t entries)
-    : pool_(pool), entries_(entries), slot_of_(entries, kNoSlot) {
+BufferRing::BufferRing(PacketPool& pool, uint32_t entries, uint32_t armed)
+    : pool_(pool), entries_(entries), armed_(armed), slot_of_(entries, kNoSlot) {
   empty_.reserve(entries);
   for (uint32_t id = entries; id-- > 0;) empty_.push_back(static_cast<uint16_t>(id));
 }
@@ -122,7 +122,7 @@ std::expected<void, IoError> BufferRing::attach(Ring& ring) {
 
 void BufferRing::replenish() {
   int added = 0;
-  for (; !empty_.empty(); empty_.pop_back(), ++added) {
+  for (; held() < armed_; empty_.pop_back(), ++added) {
     const SlotIndex slot = pool_.take();
     if (slot == kNoSlot) break;
     const uint16_t id = empty_.back();

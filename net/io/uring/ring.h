@@ -56,7 +56,8 @@ class Ring {
 /// recvmsg writes before the payload fills the headroom exactly.
 class BufferRing {
  public:
-  BufferRing(PacketPool& pool, uint32_t entries);
+  /// At most `armed` of the `entries` places are filled, until arm_all().
+  BufferRing(PacketPool& pool, uint32_t entries, uint32_t armed);
   BufferRing(const BufferRing&) = delete;
   BufferRing& operator=(const BufferRing&) = delete;
   /// The ring that it is registered with must be gone. Gives the slots back.
@@ -67,6 +68,7 @@ class BufferRing {
   std::expected<void, IoError> attach(Ring& ring);
   /// Fills empty places from the pool, as far as it goes.
   void replenish();
+  void arm_all() { armed_ = entries_; }
   /// The kernel has used buffer `id`: its slot, which now is the caller's.
   SlotIndex take(uint16_t id);
   /// Slots lent, and those used but not taken yet.
@@ -75,6 +77,7 @@ class BufferRing {
  private:
   PacketPool& pool_;
   uint32_t entries_;  // power of two
+  uint32_t armed_;
   io_uring_buf_ring* ring_ = nullptr;
   std::vector<SlotIndex> slot_of_;  // by buffer id
   std::vector<uint16_t> empty_;     // ids without a slot; never grows beyond entries_

@@ -20,6 +20,9 @@ constexpr size_t kControlAt = kNameAt + kNameBytes;
 static_assert(kControlAt + kRxControlBytes == kHeadroom);
 static_assert(kControlAt % alignof(cmsghdr) == 0);
 
+// Armed where thousands of relay ports have a receive each: one that finds none must be asked for anew.
+constexpr uint32_t kPortBuffers = 4096;
+
 constexpr unsigned kRxRequests = 256;  // a receive and a poll for each of kMaxListens sockets, and the waker
 static_assert(kRxRequests > 2 * (kMaxListens + 4));
 
@@ -45,7 +48,7 @@ void prepare_send(io_uring_sqe* sqe, int file, const msghdr& h, bool plain) {
 std::expected<void, IoError> uring_available() {
   alignas(64) std::byte memory[PacketPool::bytes_for(1)];
   PacketPool pool({memory, sizeof memory}, 1);
-  BufferRing buffers(pool, 2);
+  BufferRing buffers(pool, 2, 2);
   Ring ring;
   if (auto ok = ring.make(8, 16, BackendOptions{}.uring_task_run); !ok) return ok;
   return buffers.attach(ring);
@@ -54,18 +57,21 @@ std::expected<void, IoError> uring_available() {
 std::expected<std::unique_ptr<Backend>, IoError> UringBackend::make(std::span<const ShardSocket> sockets,
                                                                     PacketPool& pool,
                                                                     const BackendOptions& options) {
-  const uint32_t buffers =
-      std::bit_floor(std::clamp(options.uring_buffers, 2u, std::min(pool.capacity() / 2, 32'768u)));
-  std::unique_ptr<UringBackend> b(new UringBackend(sockets, pool, options, buffers));
-  if (auto ok = b->set_up(options, buffers); !ok) return std::unexpected(ok.error());
+  const auto at_most = [&](uint32_t n) {
+    return std::bit_floor(std::clamp(n, 2u, std::min(pool.capacity() / 2, 32'768u)));
+  };
+  const uint32_t armed = at_most(options.uring_buffers);
+  const uint32_t entries = options.relay_ports ? std::max(armed, at_most(kPortBuffers)) : armed;
+  std::unique_ptr<UringBackend> b(new UringBackend(sockets, pool, options, entries, armed));
+  if (auto ok = b->set_up(options, entries); !ok) return std::unexpected(ok.error());
   if (auto ok = make_link(options, pool, b->link_); !ok) return std::unexpected(ok.error());
   return b;
 }
 
 UringBackend::UringBackend(std::span<const ShardSocket> sockets, PacketPool& pool,
-                           const BackendOptions& options, uint32_t buffers)
+                           const BackendOptions& options, uint32_t buffers, uint32_t armed)
     : pool_(pool),
-      buffers_(pool, buffers),
+      buffers_(pool, buffers, armed),
       waker_(0),
       port_receives_(rx_ring_, tx_ring_, ports_, shape_),
       plan_(sockets, pool, options.gso),
@@ -354,6 +360,7 @@ std::expected<RelayAbility, IoError> UringBackend::grant_relay(const RelayGrant&
                   : ports_.ability_of_sockets();
   if (auto ok = register_files(ability.max_open); !ok) return std::unexpected(ok.error());
   port_receives_.grant(ability.max_open);
+  buffers_.arm_all();
   return ability;
 }
 

@@ -52,7 +52,7 @@ class alignas(64) UringBackend final : public Backend {
   };
 
   UringBackend(std::span<const ShardSocket> sockets, PacketPool& pool, const BackendOptions& options,
-               uint32_t buffers);
+               uint32_t buffers, uint32_t armed);
   std::expected<void, IoError> set_up(const BackendOptions& options, uint32_t buffers);
   std::expected<void, IoError> register_files(uint32_t ports);
 
