@@ -4,6 +4,7 @@
 
 #include "engine/role/trunk.h"
 #include "engine/role/turn.h"
+#include "net/base/prefetch.h"
 #include "net/crypto/hmac.h"
 
 namespace sluice::engine {
@@ -282,12 +283,12 @@ void Core::release_later(const Packet& p) {
 }
 
 void Core::prefetch_player(uint32_t session) const {
-  const auto* track = reinterpret_cast<const std::byte*>(&tx_tracks[session * kMediaKinds]);
-  for (size_t line = 0; line < sizeof(TxTrack); line += 64) __builtin_prefetch(track + line, 1);
-  __builtin_prefetch(&outbound[session], 1);
-  __builtin_prefetch(reinterpret_cast<const std::byte*>(&outbound[session]) + 64, 1);
-  __builtin_prefetch(&hot[session], 1);
-  __builtin_prefetch(reinterpret_cast<const std::byte*>(&hot[session]) + 64, 1);
+  const auto lines = [](const void* at, size_t bytes) {
+    for (size_t line = 0; line < bytes; line += 64) prefetch(static_cast<const std::byte*>(at) + line);
+  };
+  lines(&tx_tracks[session * kMediaKinds], sizeof(TxTrack));
+  lines(&outbound[session], sizeof(srtp::Outbound));
+  lines(&hot[session], sizeof(SessionHot));
 }
 
 void Core::flush_protect() {

@@ -8,6 +8,7 @@
 #include "engine/role/trunk.h"
 #include "engine/shard/lifecycle.h"
 #include "engine/shard/static_memory.h"
+#include "net/base/prefetch.h"
 #include "net/wire/classify.h"
 
 namespace sluice::engine {
@@ -267,7 +268,7 @@ void Shard::resolve_one(Packet& p, FlowValue* flow, bool lent, Sorted& out) {
 
 void Shard::add_by_class(Packet& p, uint32_t session, Sorted& out) {
   using wire::PacketClass;
-  if (session != Core::kNoSession) __builtin_prefetch(&core_.hot[session]);
+  if (session != Core::kNoSession) prefetch(&core_.hot[session]);
   switch (static_cast<PacketClass>(p.kind)) {
     case PacketClass::stun:
       out.stun.add(p, session);

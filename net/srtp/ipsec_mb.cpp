@@ -5,6 +5,7 @@
 
 #include <intel-ipsec-mb.h>
 
+#include "net/base/prefetch.h"
 #include "net/srtp/backends.h"
 #include "net/srtp/layout.h"
 
@@ -68,11 +69,11 @@ class IpsecMb final : public Cipher {
   // code keeps at the very end and older code right behind the round keys.
   void prefetch(const std::byte* context, Profile p) const override {
     if (!is_aead(p)) {
-      for (size_t i = 0; i < 4; ++i) __builtin_prefetch(context + 64 * i);
+      for (size_t i = 0; i < 4; ++i) sluice::prefetch(context + 64 * i);
       return;
     }
     const auto lines = [context](size_t from, size_t to) {
-      for (size_t i = from; i < to; ++i) __builtin_prefetch(context + 64 * i, 0, 2);
+      for (size_t i = from; i < to; ++i) sluice::prefetch(context + 64 * i);
     };
     if (wide_) {
       lines(0, p == Profile::aead_aes_256_gcm ? 4 : 3);

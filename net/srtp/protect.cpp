@@ -1,6 +1,7 @@
 #include <cassert>
 
 #include "net/base/bytes.h"
+#include "net/base/prefetch.h"
 #include "net/srtp/packet_iv.h"
 #include "net/srtp/srtp.h"
 
@@ -45,8 +46,8 @@ class Sender {
 
   static void prefetch_state(const TxJob& job) {
     const auto* const line = reinterpret_cast<const std::byte*>(job.out);
-    __builtin_prefetch(line, 1);
-    if (job.rtcp) __builtin_prefetch(line + 64, 1);
+    sluice::prefetch(line);
+    if (job.rtcp) sluice::prefetch(line + 64);
   }
   void prefetch_keys(const TxJob& job) const {
     if (job.out->is_open()) cipher_.prefetch(job.out->a_.context, job.out->profile());

@@ -1,6 +1,7 @@
 #include <cassert>
 
 #include "net/base/bytes.h"
+#include "net/base/prefetch.h"
 #include "net/srtp/packet_iv.h"
 #include "net/srtp/srtp.h"
 
@@ -68,8 +69,8 @@ class Receiver {
 
   static void prefetch_state(const RxJob& job) {
     const auto* const line = reinterpret_cast<const std::byte*>(job.in);
-    __builtin_prefetch(line);
-    if (job.rtcp) __builtin_prefetch(line + 384), __builtin_prefetch(line + 448);
+    sluice::prefetch(line);
+    if (job.rtcp) sluice::prefetch(line + 384), sluice::prefetch(line + 448);
   }
   void prefetch_keys(const RxJob& job) const {
     if (job.in->is_open()) cipher_.prefetch(job.in->a_.context, job.in->profile());
