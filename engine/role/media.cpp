@@ -4,6 +4,7 @@
 
 #include "engine/role/role.h"
 #include "engine/shard/lifecycle.h"
+#include "net/base/prefetch.h"
 #include "net/rtp/report_schedule.h"
 #include "net/wire/classify.h"
 
@@ -89,7 +90,7 @@ void dispatch(Core& c, uint32_t session, const Placed& at, const rtp::Header& he
 void prefetch_batch(const Core& c, std::span<const Routed> in) {
   const auto lines = [](const void* at, size_t bytes) {
     for (size_t line = 0; line < bytes; line += 64)
-      __builtin_prefetch(static_cast<const std::byte*>(at) + line, 1);
+      prefetch(static_cast<const std::byte*>(at) + line);
   };
   for (const Routed& r : in) {
     if (r.session == Core::kNoSession) continue;
@@ -102,7 +103,7 @@ void prefetch_batch(const Core& c, std::span<const Routed> in) {
       lines(&c.rooms[c.hot[r.session].room], 64);
 }
 
-/// The first player of each publisher's room; deliver_to_players() looks ahead for the others.
+/// The first players of each publisher's room; deliver_to_players() looks ahead for the others.
 void prefetch_players(const Core& c, std::span<const Routed> in) {
   const auto list_of = [&](const Routed& r) -> const MemberLists::List* {
     const uint32_t room = c.hot[r.session].room;
@@ -111,7 +112,8 @@ void prefetch_players(const Core& c, std::span<const Routed> in) {
   for (const Routed& r : in)
     if (const auto* list = list_of(r)) c.members.prefetch(*list);
   for (const Routed& r : in)
-    if (const auto* list = list_of(r)) c.prefetch_player(c.members.first(*list));
+    if (const auto* list = list_of(r))
+      c.members.for_first(*list, [&](uint32_t player) { c.prefetch_player(player); });
 }
 
 void on_rtp(Core& c, uint32_t session, const Packet& p, uint64_t index) {

@@ -2,6 +2,7 @@
 // that a fan-out reads indices side by side. Owner thread only.
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstdint>
 #include <span>
@@ -11,6 +12,7 @@ namespace sluice::engine {
 class MemberLists {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kAhead = 3;  ///< how many members before their turn for_each_ahead() names them
 
   struct alignas(64) Chunk {
     static constexpr uint32_t kMembers = 14;
@@ -76,13 +78,13 @@ class MemberLists {
       for (uint32_t i = 0; i < chunks_[at - 1].n; ++i) f(chunks_[at - 1].member[i]);
   }
 
-  /// Calls ahead(member) a few members before f(member).
+  /// Calls ahead(member) a few members before f(member); not of the very first.
   template <class Ahead, class F>
   void for_each_ahead(const List& list, Ahead&& ahead, F&& f) const {
-    constexpr uint32_t kAhead = 3;
     for (uint32_t at = list.head_plus_1; at != 0; at = chunks_[at - 1].next) {
       const Chunk& c = chunks_[at - 1];
       if (c.next != 0) __builtin_prefetch(&chunks_[c.next - 1]);
+      for (uint32_t i = at == list.head_plus_1 ? 1 : 0; i < std::min(kAhead, c.n); ++i) ahead(c.member[i]);
       for (uint32_t i = 0; i < c.n; ++i) {
         if (i + kAhead < c.n) ahead(c.member[i + kAhead]);
         f(c.member[i]);
@@ -90,8 +92,12 @@ class MemberLists {
     }
   }
   void prefetch(const List& list) const { __builtin_prefetch(&chunks_[list.head_plus_1 - 1]); }
-  /// Precondition: the list is not empty.
-  uint32_t first(const List& list) const { return chunks_[list.head_plus_1 - 1].member[0]; }
+  /// Calls f(member) of those that for_each_ahead() comes to first. Precondition: the list is not empty.
+  template <class F>
+  void for_first(const List& list, F&& f) const {
+    const Chunk& c = chunks_[list.head_plus_1 - 1];
+    for (uint32_t i = 0; i < std::min(kAhead, c.n); ++i) f(c.member[i]);
+  }
 
   uint32_t chunks_in_use() const { return in_use_; }
 
