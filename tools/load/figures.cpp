@@ -37,6 +37,7 @@ void SetupFigures::merge(const SetupFigures& o) {
   failed += o.failed;
   retransmissions += o.retransmissions;
   latency.merge(o.latency);
+  first_packet.merge(o.first_packet);
   first = std::min(first, o.first);
   last = std::max(last, o.last);
   for (const auto& [why, n] : o.failures) failures[why] += n;

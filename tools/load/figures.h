@@ -36,6 +36,7 @@ struct Second {
 struct SetupFigures {
   uint64_t begun = 0, ready = 0, failed = 0, retransmissions = 0;
   Histogram latency;
+  Histogram first_packet;  ///< whip: from the request that was answered to the first media packet received
   Nanos first = kNanosNever, last = 0;  ///< when the first was begun and the last became ready
   std::map<std::string, uint64_t> failures;
 

@@ -88,6 +88,7 @@ void put_setup(Json& j, const SetupFigures& s) {
   j.member("begun", s.begun).member("ready", s.ready).member("failed", s.failed);
   j.member("retransmissions", s.retransmissions).member("per_second", s.per_second());
   put_histogram(j, "latency", s.latency);
+  if (s.first_packet.count() > 0) put_histogram(j, "first_packet", s.first_packet);
   j.key("failures").begin_object();
   for (const auto& [why, n] : s.failures) j.member(why, n);
   j.end_object().end_object();

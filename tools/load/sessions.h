@@ -60,6 +60,7 @@ class Sessions {
     ++setup_.failed;
     ++setup_.failures[std::string(why)];
   }
+  void heard_first(Nanos after) { setup_.first_packet.add(after); }
   void retransmitted() { ++setup_.retransmissions; }
 
   const SetupFigures& setup() const { return setup_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -44,7 +45,7 @@ WhipProtocol::~WhipProtocol() {
     }
 }
 
-void WhipProtocol::open(uint32_t s, Nanos) {
+void WhipProtocol::open(uint32_t s, Nanos now) {
   Call& c = calls_[s];
   c.dtls = std::make_unique<client::Client>();
   c.local = {fmt::format("{:08x}", s), fmt::format("{:016x}{:08x}", bench_.run, s)};
@@ -52,12 +53,13 @@ void WhipProtocol::open(uint32_t s, Nanos) {
   session.talks_up = publishes(s);
   session.talks_down = false;
   session.copies = group() == 1 ? 1 : 0;
-  post(s);
+  post(s, now);
 }
 
-void WhipProtocol::post(uint32_t s) {
+void WhipProtocol::post(uint32_t s, Nanos now) {
   const WhipOptions& o = bench_.options.whip;
-  const Call& c = calls_[s];
+  Call& c = calls_[s];
+  c.posted = now;
   client::OfferSpec spec;
   spec.ice = c.local;
   spec.fingerprint = c.dtls->fingerprint();
@@ -120,7 +122,7 @@ void WhipProtocol::schedule(uint32_t s, Nanos now) {
 
 void WhipProtocol::on_timer(uint32_t s, Nanos now) {
   Call& c = calls_[s];
-  if (c.step == Step::signalling) return post(s);
+  if (c.step == Step::signalling) return post(s, now);
   if (c.step == Step::handshaking) {
     if (now - c.answered > kDtlsPatience) return bench_.sessions.fail(s, "the DTLS handshake did not end");
     if (const auto left = c.dtls->time_left(); left && left->us <= 0) c.dtls->timeout();
@@ -235,10 +237,13 @@ void WhipProtocol::unwrap(std::span<RxPacket> packets, Nanos now) {
     }
   }
   srtp::unprotect(*cipher_, std::span(jobs).first(n));
-  for (size_t i = 0; i < n; ++i)
-    if (const Bytes plain = Bytes(of[i]->data).first(jobs[i].out_len);
-        jobs[i].result == Drop::none && is_rtp(plain))
-      of[i]->media = plain;
+  for (size_t i = 0; i < n; ++i) {
+    const Bytes plain = Bytes(of[i]->data).first(jobs[i].out_len);
+    if (jobs[i].result != Drop::none || !is_rtp(plain)) continue;
+    of[i]->media = plain;
+    const uint32_t s = of[i]->local.index();
+    if (!std::exchange(calls_[s].heard, true)) bench_.sessions.heard_first(now - calls_[s].posted);
+  }
 }
 
 void WhipProtocol::close(uint32_t s) {

@@ -42,6 +42,8 @@ class WhipProtocol final : public Protocol {
     Step step = Step::signalling;
     Transaction check;
     Nanos answered = 0, check_due = 0;
+    Nanos posted = 0;
+    bool heard = false;  ///< media came
     client::IceCredentials local, remote;
     std::string location;
     std::unique_ptr<client::Client> dtls;
@@ -50,7 +52,7 @@ class WhipProtocol final : public Protocol {
 
   void on_control(RxPacket& p, Nanos now) override;
   void on_http(HttpAnswer& answer, Nanos now);
-  void post(uint32_t s);
+  void post(uint32_t s, Nanos now);
   void send_check(uint32_t s, Nanos now);
   void pump_dtls(uint32_t s, Nanos now);
   bool open_srtp(Call& c) const;
