@@ -8,7 +8,6 @@
 namespace sluice::bench {
 namespace {
 
-constexpr Endpoint kServer{Address::v4(192, 0, 2, 1), 3478};
 constexpr std::string_view kRemoteUfrag = "abcd", kRemotePwd = "0123456789012345678901";
 constexpr uint8_t kOpus = 1, kPayloadType = 111;
 
@@ -36,16 +35,31 @@ engine::LinkSizes sizes_for(uint32_t sessions) {
 
 }  // namespace
 
-ShardRig::ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind, uint32_t shards)
-    : directory_(sessions), links_(shards, sizes_for(sessions)), keys_(keys_of()), cipher_(cipher_of(kind)) {
+ShardRig::ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind, uint32_t shards, RigParts parts)
+    : directory_(sessions),
+      links_(shards, sizes_for(sessions)),
+      keys_(keys_of()),
+      parts_(std::move(parts)),
+      cipher_(cipher_of(kind)),
+      now_(parts_.now),
+      renewed_(now_) {
   limits_ = {.sessions = sessions, .rooms = rooms, .flows = 2 * sessions, .pool_slots = 8192 + 64 * rooms};
   for (uint32_t i = 0; i < shards; ++i) {
     shards_.push_back(std::make_unique<engine::Shard>(ShardId{static_cast<uint8_t>(i)}, shards, limits_,
                                                       directory_, links_.ports_of(i), keys_of(),
-                                                      cipher_of(kind), random_.view(), now_, 0));
-    auto backend = std::make_unique<NullBackend>(shards_[i]->pool());
+                                                      parts_.cipher ? parts_.cipher(cipher_of(kind))
+                                                                    : cipher_of(kind),
+                                                      random_.view(), now_, 0));
+    std::unique_ptr<io::Backend> backend;
+    if (parts_.backend) {
+      backend = parts_.backend(shards_[i]->pool());
+    } else {
+      auto null = std::make_unique<NullBackend>(shards_[i]->pool());
+      null->set_now(now_);
+      null_.push_back(null.get());
+      backend = std::move(null);
+    }
     backends_.push_back(backend.get());
-    backend->set_now(now_);
     shards_[i]->set_backend(std::move(backend));
     shards_[i]->set_busy_poll(true);
   }
@@ -63,7 +77,8 @@ Client ShardRig::connect(engine::Role role, uint32_t room, uint32_t shard) {
   c.shard = shard;
   c.key = {next_, 1};
   // Few per /24, as admission budgets want it.
-  c.at = {Address::v4(0x0a000000 + next_ * 4), static_cast<uint16_t>(10000 + next_ % 50000)};
+  c.at = {Address::v4(load_be<uint32_t>(parts_.clients.b.data() + 12) + next_ * 4),
+          static_cast<uint16_t>(10000 + next_ % 50000)};
   c.ssrc = 0x1000 + next_++;
   engine::SessionSpec spec;
   spec.key = c.key;
@@ -107,13 +122,17 @@ void ShardRig::check(const Checked& c) {
   b.integrity(stun::Integrity::sha1, crypto::kPrimitives,
               keys_.keys().password_of(0, c.ufrag.view()).bytes());
   b.fingerprint();
-  backends_[c.shard]->place(c.at, kServer, b.message());
+  place(c.shard, c.at, b.message());
   step();
+}
+
+bool ShardRig::place(uint32_t shard, const Endpoint& from, Bytes payload) {
+  return parts_.deliver ? parts_.deliver(from, payload) : null_[shard]->place(from, parts_.server, payload);
 }
 
 void ShardRig::advance(Micros by) {
   now_ += by;
-  for (NullBackend* b : backends_) b->set_now(now_);
+  for (NullBackend* b : null_) b->set_now(now_);
   if (now_ - renewed_ < seconds(10)) return;
   renewed_ = now_;
   for (const Checked& c : checked_) check(c);
@@ -151,6 +170,10 @@ void ShardRig::publish(uint32_t room, const Client& publisher, uint64_t shards_w
 
 bool ShardRig::say(Client& c, size_t payload) {
   std::array<uint8_t, kMaxDatagram> buffer{};
+  return place(c.shard, c.at, packet(c, payload, buffer));
+}
+
+Bytes ShardRig::packet(Client& c, size_t payload, MutBytes buffer) {
   rtp::ElementList elements;
   elements.add_audio_level(1, {true, 30});
   const rtp::Fields fields{.payload_type = kPayloadType,
@@ -165,7 +188,7 @@ bool ShardRig::say(Client& c, size_t payload) {
   job.payload = buffer.data() + header;
   job.payload_len = static_cast<uint16_t>(payload);
   srtp::protect(*cipher_, {&job, 1});
-  return backends_[c.shard]->place(c.at, kServer, Bytes(buffer).first(job.out_len));
+  return Bytes(buffer).first(job.out_len);
 }
 
 }  // namespace sluice::bench

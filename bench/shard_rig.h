@@ -2,6 +2,7 @@
 // skipped by handing the shard the message that the handshake worker would send.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -76,10 +77,21 @@ struct Client {
 
 using FixedUfrag = engine::FixedText<24>;
 
+/// What a rig's shards stand on, where it is not the usual: NullBackend and the cipher as it is.
+struct RigParts {
+  std::function<std::unique_ptr<srtp::Cipher>(std::unique_ptr<srtp::Cipher>)> cipher;
+  std::function<std::unique_ptr<io::Backend>(PacketPool&)> backend;
+  /// How a datagram of a client reaches the backend; to be given with one.
+  std::function<bool(const Endpoint& from, Bytes)> deliver;
+  Endpoint server{Address::v4(192, 0, 2, 1), 3478};
+  Address clients = Address::v4(10, 0, 0, 0);  ///< the first of them
+  Micros now = seconds(1);
+};
+
 class ShardRig {
  public:
   /// `sessions`, `rooms`: of all shards; a session may have any owner.
-  ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind, uint32_t shards = 1);
+  ShardRig(uint32_t sessions, uint32_t rooms, srtp::Kind kind, uint32_t shards = 1, RigParts parts = {});
 
   /// A connected session of `role` in room `room`.
   Client connect(engine::Role role, uint32_t room, uint32_t shard = 0);
@@ -95,6 +107,8 @@ class ShardRig {
   /// Virtual time goes on; consent is renewed often enough (RFC 7675).
   void advance(Micros by);
   const io::IoCounters& io(uint32_t shard = 0) const { return backends_[shard]->counters(); }
+  /// The bytes that say() would place.
+  Bytes packet(Client& c, size_t payload, MutBytes buffer);
   engine::Shard& shard(uint32_t i = 0) { return *shards_[i]; }
   srtp::Cipher& cipher() { return *cipher_; }
 
@@ -105,6 +119,7 @@ class ShardRig {
     uint32_t shard;
   };
   void check(const Checked& c);
+  bool place(uint32_t shard, const Endpoint& from, Bytes payload);
   void hand_keys(const engine::SessionSpec& spec, uint32_t shard);
   void open_client(Client& c);
 
@@ -114,12 +129,14 @@ class ShardRig {
   crypto::StreamRandom random_{uint64_t{1}};
   ice::ShardKeys keys_;
   std::vector<std::unique_ptr<engine::Shard>> shards_;
-  std::vector<NullBackend*> backends_;
+  RigParts parts_;
+  std::vector<io::Backend*> backends_;
+  std::vector<NullBackend*> null_;  ///< the same, unless parts_ has another backend
   std::unique_ptr<srtp::Cipher> cipher_;
   dtls::SrtpKeys srtp_keys_;
-  Micros now_ = seconds(1);
+  Micros now_;
   std::vector<Checked> checked_;
-  Micros renewed_ = seconds(1);
+  Micros renewed_;
   uint32_t next_ = 0;
 };
 
