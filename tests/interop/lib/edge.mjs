@@ -50,15 +50,25 @@ export class Edge {
       'add rule inet nat post oifname "net1" masquerade']) home.run('nft', words);
   }
 
-  /** The router gets another public address; what it had translated to the old one is gone. */
-  moveHome(last) {
-    const { home } = this;
-    const old = home.addresses[1];
-    home.addresses[1] = { v4: `10.77.1.${last}`, v6: `fd77:1::${last}` };
-    home.ip(`address del ${old.v4}/24 dev net1`);
-    home.ip(`address del ${old.v6}/64 dev net1`);
-    home.ip(`address add ${home.addresses[1].v4}/24 dev net1`);
-    home.ip(`address add ${home.addresses[1].v6}/64 dev net1 nodad`);
+  /** Who is linked to the relay, the router or the client itself, gets another address instead of its own. What a
+   *  router had translated to the old one is gone. */
+  moveOutside(last) {
+    const outside = this.home ?? this.client;
+    const old = outside.addresses[1];
+    outside.addresses[1] = { v4: `10.77.1.${last}`, v6: `fd77:1::${last}` };
+    outside.ip(`address del ${old.v4}/24 dev net1`);
+    outside.ip(`address del ${old.v6}/64 dev net1`);
+    outside.ip(`address add ${outside.addresses[1].v4}/24 dev net1`);
+    outside.ip(`address add ${outside.addresses[1].v6}/64 dev net1 nodad`);
+    if (!this.home) this.hosts.route(outside, this.relay, 1);
+  }
+
+  /** The media host gets another address beside its own, and what starts there from now on is at it. */
+  moveMedia(last) {
+    const address = `10.77.2.${last}`;
+    this.media.ip(`address add ${address}/24 dev net2`);
+    this.server = endpoint(address, kMediaUdp);
+    this.trunk = this.trunk && endpoint(address, kTrunkUdp);
   }
 
   /** A relay that knows node 7, and has ports and trunks as `args` say. */

@@ -67,8 +67,8 @@ export class Hosts {
 
   /** `host` sends to `router` what it knows no other way for. */
   route(host, router, net) {
-    host.ip(`route add default via ${router.addresses[net].v4}`);
-    host.ip(`-6 route add default via ${router.addresses[net].v6}`);
+    host.ip(`route replace default via ${router.addresses[net].v4}`);
+    host.ip(`-6 route replace default via ${router.addresses[net].v6}`);
   }
 
   /** From now on 127.0.0.1:`port` is `owner`'s everywhere; without an owner the runner's. */

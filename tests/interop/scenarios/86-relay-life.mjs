@@ -1,5 +1,5 @@
 // What happens to calls through a relay while it, its servers and its clients come, go and move.
-import { Edge, endpoint } from '../lib/edge.mjs';
+import { Edge } from '../lib/edge.mjs';
 import { scenario } from '../lib/scenario.mjs';
 
 /** A call to the echo agent through the relay. */
@@ -27,7 +27,7 @@ for (const [family, leg] of [['v4', 'ports'], ['v6', 'ports']]) {
     const relay = await edge.startRelay();
     const call = await talking(t, edge, media);
     const [before] = await media.sessions();
-    await survives(t, call, 'new address', () => edge.moveHome(9));
+    await survives(t, call, 'new address', () => edge.moveOutside(9));
     const [after] = await media.sessions();
     t.equal(after.id, before.id, 'the session');
     t.check(after.remote !== before.remote && after.moves > before.moves,
@@ -36,11 +36,25 @@ for (const [family, leg] of [['v4', 'ports'], ['v6', 'ports']]) {
   }, { seconds: 90 });
 }
 
-for (const leg of ['sockets', 'steered']) {
-  scenario(`a relay that is killed and started again goes on with the calls, by ${leg}`, async (t) => {
-    const edge = await Edge.make(t, { leg });
+scenario('a client whose own address changes goes on after an ICE restart', async (t) => {
+  const edge = await Edge.make(t);
+  const media = await edge.startMedia();
+  const relay = await edge.startRelay();
+  const call = await talking(t, edge, media);
+  const [before] = await media.sessions();
+  await survives(t, call, 'new address', async () => {
+    edge.moveOutside(9);
+    await call.tab.call('restartIce', call.id);
+  });
+  t.equal((await media.sessions()).map(({ id }) => id), [before.id], 'the session');
+  t.equal((await relay.json('/v1/relay')).flows_created, 2, 'flows made');
+}, { seconds: 90 });
+
+for (const mode of ['sockets', 'steered']) {
+  scenario(`a relay that is killed and started again goes on with the calls, by ports that are ${mode}`, async (t) => {
+    const edge = await Edge.make(t);
     const media = await edge.startMedia();
-    const args = leg === 'trunk' ? [] : ['--relay-port-mode', leg];
+    const args = ['--relay-port-mode', mode];
     let relay = await edge.startRelay(args);
     const call = await talking(t, edge, media);
     await survives(t, call, 'relay restarted', async () => {
@@ -53,20 +67,22 @@ for (const leg of ['sockets', 'steered']) {
   }, { seconds: 90 });
 }
 
-scenario('a media server that comes back at another address takes new calls', async (t) => {
-  const edge = await Edge.make(t);
-  const first = await edge.startMedia();
-  const relay = await edge.startRelay();
-  const { tab } = await talking(t, edge, first);
-  await tab.browser.close();
-  await first.end();
-  const elsewhere = '10.77.2.77';
-  edge.media.ip(`address add ${elsewhere}/24 dev net2`);
-  const address = endpoint(elsewhere, 4001);
-  const second = await edge.startMedia([], { listen: address });
-  const put = await relay.fetch('/v1/servers/7', { method: 'PUT', body: JSON.stringify({ address }) });
-  t.equal(put.status, 200, 'PUT /v1/servers/7');
-  const { servers } = await relay.json('/v1/servers');
-  t.equal(servers.map((server) => [server.id, server.address]), [['7', address]], 'servers');
-  await talking(t, edge, second);
-}, { seconds: 90 });
+for (const leg of ['ports']) {
+  scenario(`a media server that comes back at another address takes new calls, by ${leg}`, async (t) => {
+    const edge = await Edge.make(t, { leg });
+    const first = await edge.startMedia();
+    const relay = await edge.startRelay();
+    const { tab } = await talking(t, edge, first);
+    await tab.browser.close();
+    await first.end();
+    edge.moveMedia(77);
+    const second = await edge.startMedia();
+    const address = edge.trunk ?? edge.server;
+    const put = await relay.fetch('/v1/servers/7',
+      { method: 'PUT', body: JSON.stringify({ address, trunk: leg === 'trunk' }) });
+    t.equal(put.status, 200, 'PUT /v1/servers/7');
+    const { servers } = await relay.json('/v1/servers');
+    t.equal(servers.map((server) => [server.id, server.address]), [['7', address]], 'servers');
+    await talking(t, edge, second);
+  }, { seconds: 90 });
+}
