@@ -20,7 +20,7 @@ async function survives(t, { tab, id }, what, action) {
   t.equal((await tab.call('state', id)).state, 'connected', 'the call');
 }
 
-for (const [family, leg] of [['v4', 'ports'], ['v6', 'ports']]) {
+for (const [family, leg] of [['v4', 'ports'], ['v6', 'ports'], ['v4', 'trunk']]) {
   scenario(`a router that changes its public IP${family} address costs the call a moment, by ${leg}`, async (t) => {
     const edge = await Edge.make(t, { home: true, family, leg });
     const media = await edge.startMedia();
@@ -67,7 +67,7 @@ for (const mode of ['sockets', 'steered']) {
   }, { seconds: 90 });
 }
 
-for (const leg of ['ports']) {
+for (const leg of ['ports', 'trunk']) {
   scenario(`a media server that comes back at another address takes new calls, by ${leg}`, async (t) => {
     const edge = await Edge.make(t, { leg });
     const first = await edge.startMedia();
