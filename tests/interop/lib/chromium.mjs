@@ -24,7 +24,7 @@ export class Tab {
 }
 
 export class Chromium {
-  static async launch(test, { host, secure = '', microphone = false } = {}) {
+  static async launch(test, { host, secure = '', microphone = false, args: more = [] } = {}) {
     const self = new Chromium();
     self.test = test;
     let executablePath = '/usr/bin/chromium';
@@ -34,7 +34,7 @@ export class Chromium {
       writeFileSync(executablePath, script, { mode: 0o755 });
     }
     self.marker = `--sluice-test=${test.serial++}-${process.hrtime.bigint()}`;
-    const args = [...kFlags, self.marker];
+    const args = [...kFlags, ...more, self.marker];
     if (secure) args.push(`--unsafely-treat-insecure-origin-as-secure=${secure}`);
     if (microphone) {
       writeToneWav(test.path('microphone.wav'));
