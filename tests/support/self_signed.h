@@ -2,23 +2,18 @@
 #pragma once
 
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include "tests/support/require.h"
+#include "tests/support/temp_folder.h"
 
 namespace sluice::test {
 
 /// A key and a certificate that it signed itself, in a folder of their own.
 struct SelfSigned {
   SelfSigned() {
-    char name[] = "/tmp/sluice-tls-XXXXXX";
-    require(mkdtemp(name) != nullptr);
-    folder = name;
     EVP_PKEY* pair = EVP_EC_gen("P-256");
     X509* x509 = X509_new();
     X509_set_version(x509, 2);
@@ -39,12 +34,9 @@ struct SelfSigned {
     X509_free(x509);
     EVP_PKEY_free(pair);
   }
-  ~SelfSigned() { std::filesystem::remove_all(folder); }
-  SelfSigned(const SelfSigned&) = delete;
-  SelfSigned& operator=(const SelfSigned&) = delete;
   std::string cert() const { return folder / "cert.pem"; }
   std::string key() const { return folder / "key.pem"; }
-  std::filesystem::path folder;
+  TempFolder folder;
 };
 
 }  // namespace sluice::test

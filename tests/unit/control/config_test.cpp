@@ -2,33 +2,18 @@
 
 #include <set>
 
-#include <doctest/doctest.h>
-
+#include "tests/unit/control/config_text.h"
 #include "tools/sluice/explain.h"
 
 using namespace sluice;
+using namespace sluice::test;
 
 namespace {
-
-Config good(const RawFlags& flags, std::string_view toml = "") {
-  auto c = load_config_text(flags, toml, "sluice.toml");
-  REQUIRE_MESSAGE(c.has_value(), (c ? "" : c.error().text));
-  return *c;
-}
-
-std::string wrong(const RawFlags& flags, std::string_view toml = "") {
-  const auto c = load_config_text(flags, toml, "sluice.toml");
-  REQUIRE_FALSE(c.has_value());
-  CHECK(c.error().text.find('\n') == std::string::npos);
-  return c.error().text;
-}
 
 std::string text(const Endpoint& e) {
   EndpointText t;
   return std::string(format(e, t));
 }
-
-bool has(const std::string& where, std::string_view what) { return where.find(what) != std::string::npos; }
 
 }  // namespace
 

@@ -4,12 +4,12 @@
 #include <set>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include "engine/control/http/etag.h"
 #include "engine/control/http/router.h"
 #include "engine/control/http/static.h"
 #include "engine/control/http/target.h"
+#include "tests/support/temp_folder.h"
 
 using namespace sluice::http;
 
@@ -137,9 +137,8 @@ TEST_CASE("embedded files are served with type, tag and a strict policy") {
 }
 
 TEST_CASE("a folder is served without what links lead out of it") {
-  char name[] = "/tmp/sluice-console-XXXXXX";
-  REQUIRE(mkdtemp(name) != nullptr);
-  const std::filesystem::path root(name);
+  const sluice::test::TempFolder folder;
+  const std::filesystem::path& root = folder.path();
   std::filesystem::create_directory(root / "www");
   std::ofstream(root / "outside.txt") << "secret";
   std::ofstream(root / "www" / "index.html") << "<p>";
@@ -148,5 +147,4 @@ TEST_CASE("a folder is served without what links lead out of it") {
   CHECK(server.serve(*parse_target("/"), {}).body == "<p>");
   CHECK(server.serve(*parse_target("/link.txt"), {}).status == 404);
   CHECK(server.serve(*parse_target("/none.txt"), {}).status == 404);
-  std::filesystem::remove_all(root);
 }

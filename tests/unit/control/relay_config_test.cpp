@@ -1,55 +1,14 @@
 // Flags of the relay tier: what each means, and what holds for several together.
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
-#include <doctest/doctest.h>
-#include <unistd.h>
-
+#include "tests/support/temp_folder.h"
+#include "tests/unit/control/config_text.h"
 #include "tools/sluice/commands.h"
-#include "tools/sluice/config.h"
 #include "tools/sluice/explain.h"
 #include "tools/sluice/relay_options.h"
 
 using namespace sluice;
+using namespace sluice::test;
 
 namespace {
-
-Config good(const RawFlags& flags, std::string_view toml = "") {
-  auto c = load_config_text(flags, toml, "sluice.toml");
-  REQUIRE_MESSAGE(c.has_value(), (c ? "" : c.error().text));
-  return *c;
-}
-
-std::string wrong(const RawFlags& flags, std::string_view toml = "") {
-  const auto c = load_config_text(flags, toml, "sluice.toml");
-  REQUIRE_FALSE(c.has_value());
-  CHECK(c.error().text.find('\n') == std::string::npos);
-  return c.error().text;
-}
-
-bool has(std::string_view where, std::string_view what) { return where.find(what) != std::string_view::npos; }
-
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/sluice-keys-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-  /// "@PATH"
-  std::string file(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
-    std::filesystem::permissions(path_ + "/" + name, std::filesystem::perms(0600));
-    return "@" + path_ + "/" + name;
-  }
-
- private:
-  std::string path_;
-};
 
 constexpr const char* kKey = "0123456789abcdef0123456789abcdef\n";
 
@@ -181,7 +140,7 @@ TEST_CASE("check shows the roles and no password") {
 }
 
 TEST_CASE("key files reach the engine's configuration") {
-  const Folder folder;
+  const TempFolder folder;
   const Config c = good({{"route-key", {folder.file("route", kKey)}},
                          {"ice-key", {folder.file("ice", kKey)}},
                          {"turn-user", {"alice:one", folder.file("users", "bob:two\n\ncarol:three\r\n")}},
@@ -200,7 +159,7 @@ TEST_CASE("key files reach the engine's configuration") {
 }
 
 TEST_CASE("a key file that cannot be read is named with its option") {
-  const Folder folder;
+  const TempFolder folder;
   const auto missing = read_relay_secrets(good({{"route-key", {"@/nonexistent/keys"}}}));
   REQUIRE_FALSE(missing.has_value());
   CHECK(has(missing.error(), "--route-key: cannot read /nonexistent/keys"));
@@ -214,7 +173,7 @@ TEST_CASE("a key file that cannot be read is named with its option") {
 }
 
 TEST_CASE("a secret that everybody may read is warned of") {
-  const Folder folder;
+  const TempFolder folder;
   const std::string reference = folder.file("route", kKey);
   std::filesystem::permissions(reference.substr(1), std::filesystem::perms(0644));
   const auto secrets = read_relay_secrets(good({{"route-key", {reference}}}));

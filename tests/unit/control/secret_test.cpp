@@ -1,31 +1,11 @@
 #include "engine/control/secret.h"
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
-#include <doctest/doctest.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "tests/support/temp_folder.h"
 
 using namespace sluice::control;
+using sluice::test::TempFile;
 
 namespace {
-
-struct TempFile {
-  explicit TempFile(const std::string& text, mode_t mode = 0600) {
-    char name[] = "/tmp/sluice-secret-XXXXXX";
-    const int fd = mkstemp(name);
-    REQUIRE(fd >= 0);
-    close(fd);
-    path = name;
-    std::ofstream(path, std::ios::binary) << text;
-    chmod(path.c_str(), mode);
-  }
-  ~TempFile() { std::filesystem::remove(path); }
-  std::string reference() const { return "@" + path; }
-  std::string path;
-};
 
 constexpr const char* kLong = "0123456789abcdef0123456789abcdef";
 

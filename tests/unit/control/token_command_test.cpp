@@ -12,9 +12,12 @@
 
 #include "engine/relay/keys.h"
 #include "net/crypto/hmac.h"
+#include "tests/support/opened_ufrag.h"
+#include "tests/support/temp_folder.h"
 #include "tools/sluice/commands.h"
 
 using namespace sluice;
+using namespace sluice::test;
 namespace relay = sluice::engine::relay;
 
 namespace {
@@ -22,48 +25,23 @@ namespace {
 constexpr const char* kRoute = "4:0123456789abcdef\n0:another-route-key\n";
 constexpr const char* kIce = "0:another-ice-key-x\n4:fedcba9876543210\n";
 
-struct TempFile {
-  explicit TempFile(std::string_view text) {
-    char name[] = "/tmp/sluice-token-XXXXXX";
-    const int fd = mkstemp(name);
-    REQUIRE(fd >= 0);
-    REQUIRE(write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-    close(fd);
-    path = name;
-  }
-  TempFile(const TempFile&) = delete;
-  TempFile& operator=(const TempFile&) = delete;
-  ~TempFile() { unlink(path.c_str()); }
-  std::string reference() const { return "@" + path; }
-  std::string path;
-};
-
 /// The lines that `command` prints on stdout, with its exit status.
 template <class F>
 std::pair<int, std::vector<std::string>> printed(F command) {
   const TempFile file("");
   std::fflush(stdout);
   const int before = dup(STDOUT_FILENO);
-  const int to = open(file.path.c_str(), O_WRONLY);
+  const int to = open(file.path().c_str(), O_WRONLY);
   REQUIRE(dup2(to, STDOUT_FILENO) == STDOUT_FILENO);
   close(to);
   const int status = command();
   std::fflush(stdout);
   dup2(before, STDOUT_FILENO);
   close(before);
-  std::ifstream in(file.path);
+  std::ifstream in(file.path());
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   return {status, lines};
-}
-
-ice::UfragFields opened(const relay::FleetKey& key, std::string_view ufrag) {
-  crypto::AesBlock cipher(key.route);
-  ice::UfragCodec codec;
-  codec.set_key(key.id, cipher.view());
-  const auto o = codec.decode(ufrag);
-  REQUIRE(o.has_value());
-  return o->fields;
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 
 #include <doctest/doctest.h>
@@ -7,23 +6,14 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
-#include <unistd.h>
 
 #include "net/dtls/context.h"
+#include "tests/support/temp_folder.h"
 
 using namespace sluice::dtls;
+using sluice::test::TempFolder;
 
 namespace {
-
-struct Directory {
-  Directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "sluice-identity-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  std::string operator/(const char* name) const { return (path / name).string(); }
-  std::filesystem::path path;
-};
 
 void write(const std::string& file, X509* cert, EVP_PKEY* key, const EVP_CIPHER* cipher = nullptr) {
   std::FILE* const f = std::fopen(file.c_str(), "w");
@@ -60,7 +50,7 @@ TEST_CASE("a certificate made at start has a fingerprint of its own") {
 }
 
 TEST_CASE("a pair in two files, or both in one, is loaded") {
-  const Directory d;
+  const TempFolder d;
   const Identity a = made();
   write(d / "cert.pem", a.certificate(), nullptr);
   write(d / "key.pem", nullptr, a.key());
@@ -74,7 +64,7 @@ TEST_CASE("a pair in two files, or both in one, is loaded") {
 }
 
 TEST_CASE("files that cannot serve are refused by name, with the reason and the remedy") {
-  const Directory d;
+  const TempFolder d;
   const Identity a = made(), b = made();
   write(d / "cert.pem", a.certificate(), nullptr);
   write(d / "key.pem", nullptr, a.key());
@@ -97,5 +87,5 @@ TEST_CASE("files that cannot serve are refused by name, with the reason and the 
   CHECK(has(message(d / "cert.pem", d / "rsa.pem"), (d / "rsa.pem") + " is not ECDSA P-256"));
   CHECK(has(message(d / "cert.pem", d / "p384.pem"), (d / "p384.pem") + " is not ECDSA P-256"));
   CHECK(has(message(d / "cert.pem", d / "other.pem"), "does not belong"));
-  CHECK(has(message(d.path.string(), d / "key.pem"), "certificate"));
+  CHECK(has(message(d.path().string(), d / "key.pem"), "certificate"));
 }

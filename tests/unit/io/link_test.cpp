@@ -62,14 +62,7 @@ struct Sender {
   }
 
   void compose(std::string_view bytes, const Endpoint& from, const Endpoint& to) {
-    Packet& p = tx.push();
-    p.slot = own.pool.take();
-    REQUIRE(p.slot != kNoSlot);
-    p.offset = kHeadroom;
-    p.len = static_cast<uint16_t>(bytes.size());
-    p.local = from;
-    p.remote = to;
-    std::copy_n(bytes.data(), bytes.size(), own.pool.slot_bytes(p.slot) + p.offset);
+    test::compose(tx, own.pool, bytes, from, to);
   }
   /// Returns how many of the batch left as frames; the rest goes by the socket.
   uint64_t send() {

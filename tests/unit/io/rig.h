@@ -2,6 +2,7 @@
 // peer.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -49,6 +50,19 @@ struct OwnPool {
   std::unique_ptr<std::byte, decltype(&std::free)> memory;
   PacketPool pool;
 };
+
+/// Puts a packet of `bytes` into `tx`.
+inline void compose(TxBatch& tx, PacketPool& pool, std::string_view bytes, const Endpoint& from,
+                    const Endpoint& to) {
+  Packet& p = tx.push();
+  p.slot = pool.take();
+  REQUIRE(p.slot != kNoSlot);
+  p.offset = kHeadroom;
+  p.len = static_cast<uint16_t>(bytes.size());
+  p.local = from;
+  p.remote = to;
+  std::copy_n(bytes.data(), bytes.size(), pool.slot_bytes(p.slot) + p.offset);
+}
 
 // What a test lets wait in a socket fits the 416 KiB that a plain user gets by default.
 
@@ -184,14 +198,7 @@ struct Rig {
   }
   /// A packet of ours in tx.
   void compose(std::string_view bytes, const Endpoint& from, const Endpoint& to) {
-    Packet& p = tx.push();
-    p.slot = own.pool.take();
-    REQUIRE(p.slot != kNoSlot);
-    p.offset = kHeadroom;
-    p.len = static_cast<uint16_t>(bytes.size());
-    p.local = from;
-    p.remote = to;
-    std::memcpy(own.pool.slot_bytes(p.slot) + p.offset, bytes.data(), bytes.size());
+    test::compose(tx, own.pool, bytes, from, to);
   }
   void send() {
     backend->send(tx, drops);

@@ -4,10 +4,12 @@
 
 #include "net/crypto/hmac.h"
 #include "net/crypto/random.h"
+#include "tests/support/opened_ufrag.h"
 #include "tests/unit/hex.h"
 
 using namespace sluice;
 using namespace sluice::engine::relay;
+using test::opened;
 
 namespace {
 
@@ -23,15 +25,6 @@ std::string lines(std::initializer_list<std::string_view> list) {
 template <size_t N>
 std::vector<uint8_t> bytes(const std::array<uint8_t, N>& a) {
   return {a.begin(), a.end()};
-}
-
-ice::UfragFields opened(const FleetKey& key, std::string_view ufrag) {
-  crypto::AesBlock cipher(key.route);
-  ice::UfragCodec codec;
-  codec.set_key(key.id, cipher.view());
-  const auto o = codec.decode(ufrag);
-  REQUIRE(o.has_value());
-  return o->fields;
 }
 
 }  // namespace
