@@ -21,7 +21,7 @@ using namespace sluice;
 constexpr size_t kPayload = 80;  // 20 ms of Opus at 32 kb/s
 constexpr size_t kBatches = 12'000;
 
-enum Stage : size_t { resolve, unprotect, forward, protect, turn, kStages };
+enum Stage : size_t { resolve, unprotect, forward, protect, whole_turn, kStages };
 
 /// Cycles by stage, of the batch in hand.
 class Clock {
@@ -106,7 +106,7 @@ std::array<double, kStages> measure(uint32_t rooms, uint32_t players) {
     for (size_t k = 0; k < kRxBurst; ++k) rig.say(publishers[next++ % rooms], kPayload);
     clock.start();
     rig.step();
-    clock.end(turn);
+    clock.end(whole_turn);
     if (i < kBatches / 10) continue;
     for (size_t s = 0; s < kStages; ++s) all[s].push_back(static_cast<double>(clock.spent()[s]) * scale);
   }
@@ -126,6 +126,6 @@ int main() {
     std::printf("{\"rooms\": %u, \"resolve\": %.1f, \"unprotect\": %.1f, \"bookkeeping\": %.1f, "
                 "\"rewrite\": %.1f, \"protect\": %.1f, \"rest\": %.1f}\n",
                 rooms, one[resolve], one[unprotect], one[forward] - (two[forward] - one[forward]),
-                two[forward] - one[forward], one[protect], one[turn]);
+                two[forward] - one[forward], one[protect], one[whole_turn]);
   }
 }

@@ -7,6 +7,7 @@
 
 #include "engine/control/http/service.h"
 #include "engine/control/http/v1_relay.h"
+#include "tests/support/self_signed.h"
 #include "tests/unit/control/live_engine.h"
 
 using namespace sluice;

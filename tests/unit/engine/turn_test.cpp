@@ -427,8 +427,8 @@ TEST_CASE("datagrams that must not be fragmented are not") {
 
 TEST_CASE("a stream's flow is its own, whatever its addresses") {
   const turn::ClientKey udp{kAlice, kServer, 3};
-  const turn::ClientKey one{kAlice, kServer, engine::kStreamInterface | 1};
-  const turn::ClientKey two{kAlice, kServer, engine::kStreamInterface | 2};
+  const turn::ClientKey one{kAlice, kServer, kStreamInterface | 1};
+  const turn::ClientKey two{kAlice, kServer, kStreamInterface | 2};
   const FlowKey media{kAlice, kServer};
   const std::array keys{media, engine::turn_key(udp), engine::turn_key(one), engine::turn_key(two)};
   for (size_t i = 0; i < keys.size(); ++i)

@@ -70,7 +70,8 @@ TEST_CASE("A far side that takes the trunk welcomes the relay, and calls run thr
   rig.wire.deliver(far, kTrunkSide, relay.hello(rig.wire.endpoint(far)), rig.now);
   rig.run(kStart + 2 * kSecond, 10'000'000);
   CHECK(rig.sessions.setup().ready == 20);
-  CHECK(rig.figures().up.delivered == 1000);
+  CHECK(rig.figures().up.sent >= 980);
+  CHECK(rig.figures().up.delivered == rig.figures().up.sent);
   CHECK(rig.figures().down.sent >= 980);
   CHECK(rig.figures().loss() == 0);
   CHECK(relay.frames > 2 * relay.datagrams);

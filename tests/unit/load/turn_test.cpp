@@ -78,9 +78,16 @@ Options options() {
   return o;
 }
 
+Credentials logged_in() {
+  Credentials c;
+  c.turn_user = "alice";
+  c.turn_password = "secret";
+  return c;
+}
+
 struct TurnRig {
   explicit TurnRig(uint32_t n, const Options& o = options())
-      : rig(n, o, {.ice = {}, .turn_user = "alice", .turn_password = "secret", .token = {}},
+      : rig(n, o, logged_in(),
             [this](PretendWire& w, const Datagram& d) { server(w, d); }) {}
   const SetupFigures& setup() const { return rig.sessions.setup(); }
   Server server;

@@ -44,7 +44,7 @@ TEST_CASE(
   client.send(framed(stun_request(7)));
   client.send(framed(media(100, 9)));
   rig.until([&] { return rig.shard().datagrams() == 2; });
-  const slow::FromStream& first = rig.shard().heard[0];
+  const slow::FromStream first = rig.shard().heard[0];
   CHECK(bytes_of(first) == stun_request(7));
   CHECK(bytes_of(rig.shard().heard[1]) == media(100, 9));
   CHECK(is_stream(first.stream.ifindex()));
