@@ -21,8 +21,12 @@ bool Nat::is_mapped(uint16_t port) const {
   return std::ranges::any_of(mappings_, [&](const Mapping& m) { return m.outside.port == port; });
 }
 
-uint16_t Nat::choose_port(uint16_t wanted) {
-  if (options_.preserves_ports && !is_mapped(wanted)) return wanted;
+uint16_t Nat::choose_port(const Endpoint& inside) {
+  if (options_.preserves_ports && !is_mapped(inside.port)) {
+    const auto first = std::ranges::find(preserved_, inside.port, &Endpoint::port);
+    if (first != preserved_.end() && *first == inside) return inside.port;
+    if (first == preserved_.end()) return preserved_.push_back(inside), inside.port;
+  }
   // A drawn port is never given out twice, so that whatever is said to an old one is seen to be.
   uint16_t port = 0;
   do port = static_cast<uint16_t>(rng_.between(1024, 65535));
@@ -37,7 +41,7 @@ Endpoint Nat::out(const Endpoint& inside, const Endpoint& to, Micros now) {
   auto it =
       std::ranges::find_if(mappings_, [&](const Mapping& m) { return m.inside == inside && m.key == key; });
   if (it == mappings_.end()) {
-    const Endpoint outside{outside_, choose_port(inside.port)};
+    const Endpoint outside{outside_, choose_port(inside)};
     it = mappings_.insert(mappings_.end(), {inside, outside, key, now, {}});
   }
   it->used = now;

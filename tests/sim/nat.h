@@ -16,7 +16,8 @@ enum class Behaviour : uint8_t { endpoint_independent, address_dependent, addres
 struct NatOptions {
   Behaviour mapping = Behaviour::endpoint_independent;
   Behaviour filtering = Behaviour::address_and_port_dependent;
-  /// RFC 4787 §4.2.1: a client's own port, where no other mapping has it; else one by lot.
+  /// RFC 4787 §4.2.1: a client's own port, where no other client has had it; else one by lot. Were it given
+  /// to another soon after, as after rebind(), that one would hear the first one's call.
   bool preserves_ports = false;
   /// RFC 4787 §6: clients behind it reach each other at their outside endpoints, and are seen there.
   bool hairpins = true;
@@ -55,13 +56,14 @@ class Nat {
   };
   bool alive(const Mapping& m, Micros now) const { return now - m.used <= options_.lifetime; }
   bool is_mapped(uint16_t port) const;
-  uint16_t choose_port(uint16_t wanted);
+  uint16_t choose_port(const Endpoint& inside);
 
   NatOptions options_;
   Address outside_;
   Rng rng_;
   std::vector<Mapping> mappings_;
   std::vector<uint16_t> used_ports_;
+  std::vector<Endpoint> preserved_;  ///< inside endpoints whose port is theirs outside too
 };
 
 }  // namespace sluice::sim

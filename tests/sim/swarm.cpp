@@ -20,6 +20,8 @@ using test::kAudio;
 constexpr Micros kStep = millis(100);
 /// Faults off: so long may a call take to be well again.
 constexpr Micros kGrace = seconds(12);
+/// The next check mends the path; a DTLS client may have retransmitted for the last time before it.
+constexpr Micros kGaveUp = seconds(10);
 /// A client may first find out that its flow is gone, and its check may have been the one that was lost.
 constexpr Micros kRelayGrace = seconds(20);
 constexpr Micros kWatch = seconds(2);
@@ -50,6 +52,8 @@ class Swarm {
  private:
   void safety();
   void heal();
+  void redial(Call& c);
+  void redial_given_up();
   void liveness();
   void end();
 
@@ -230,18 +234,28 @@ void Swarm::heal() {
   for (const auto& c : calls_) {
     if (!c->wanted) continue;
     const bool ended = c->host->closed != CloseReason::none || c->host->peer.over(w_.now());
-    if (!ended && !may_be_spoilt(*c)) continue;
-    // The person reloads the page. The server may not have noticed yet.
-    c->host->peer.die();
-    c->wanted = false;
-    const bool publishes = c->options.peer.role == CallRole::publish;
-    if (publishes && publisher_of(c->options.name) != nullptr) continue;
-    c->wanted = true;
-    c->options.takeover = true;
-    c->options.up = c->host->up.options();
-    c->options.down = c->host->down.options();
-    dial(*c);
+    if (ended || may_be_spoilt(*c)) redial(*c);
   }
+}
+
+/// The person reloads the page. The server may not have noticed yet.
+void Swarm::redial(Call& c) {
+  c.host->peer.die();
+  c.wanted = false;
+  const bool publishes = c.options.peer.role == CallRole::publish;
+  if (publishes && publisher_of(c.options.name) != nullptr) return;
+  c.wanted = true;
+  c.options.takeover = true;
+  c.options.up = c.host->up.options();
+  c.options.down = c.host->down.options();
+  dial(c);
+}
+
+/// OpenSSL's client gives up after twelve retransmissions: what a relay tier does lasts long enough that one
+/// may do so when all is well again.
+void Swarm::redial_given_up() {
+  for (const auto& c : calls_)
+    if (c->wanted && !c->host->was_connected && c->host->peer.over(w_.now())) redial(*c);
 }
 
 void Swarm::require_alive() const {
@@ -273,6 +287,10 @@ void Swarm::require_heard(const Call& c, const Call& talker, uint32_t from, uint
 }
 
 void Swarm::liveness() {
+  if (plan_.relay) {
+    advance(kGaveUp);
+    redial_given_up();
+  }
   advance(plan_.relay ? kRelayGrace : kGrace);
   require_alive();
   if (faults_) faults_->begin_watch();
