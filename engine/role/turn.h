@@ -43,7 +43,7 @@ bool answer_if_plain_binding(Core& c, const Packet& p);
 /// What this process sends from a public endpoint to a relay endpoint of its own; consumes the packet.
 void transmit_inside(Core& c, const Packet& p);
 
-/// The client's stream has ended, and its allocation with it.
+/// The client's stream has ended, and with it its allocation, on whichever shard, unless that is mobile.
 void turn_stream_closed(Core& c, const turn::ClientKey& client);
 
 /// Ends what has expired; when to be called next.

@@ -194,7 +194,18 @@ bool answer_if_plain_binding(Core& c, const Packet& p) {
 void turn_stream_closed(Core& c, const turn::ClientKey& client) {
   const FlowValue* flow = c.flows.find(turn_key(client));
   if (flow == nullptr) return;
-  if (!flow->turn.elsewhere) c.turn.server->close(flow->turn.allocation, port_source(c));
+  if (!flow->turn.elsewhere) {
+    c.turn.server->leave(flow->turn.allocation, port_source(c));
+  } else {
+    PeerMessage m;
+    m.kind = PeerMessage::Kind::turn_closed;
+    m.packet.remote = client.remote;
+    m.packet.local = client.local;
+    m.packet.ifindex = client.ifindex;
+    const ShardId owner = flow->turn.owner;
+    // A full ring leaves the allocation to its lifetime.
+    if (c.ports.to_peer[owner.v]->try_push(m)) c.peers_to_wake |= uint64_t{1} << owner.v;
+  }
   erase_flow(c, client);
 }
 

@@ -58,6 +58,7 @@ struct PeerMessage {
     datagram,  ///< packet: arrived here, belongs to a session or TURN client over there (`session`)
     relayed,   ///< packet: for the relay endpoint over there that is its `local`, as if it had arrived there
     turn_reply,  ///< packet: to a TURN client that arrives over there and whose allocation is here
+    turn_closed,  ///< packet's addresses and ifindex: the stream of a TURN client whose allocation is over there
     room_rtp,    ///< packet: decrypted RTP of the room's publisher
     room_sr,     ///< publisher's sender report: ntp, rtp, ssrc
     key_frame,   ///< a player of the room asks its publisher for a key frame

@@ -315,6 +315,8 @@ void Shard::take_peers() {
     const size_t n = core_.ports.from_peer[other]->for_each(kMessagesPerLoop, [&](const PeerMessage& m) {
       if (m.kind == PeerMessage::Kind::key_frame || m.kind == PeerMessage::Kind::room_sr)
         return on_room_message(core_, m, nullptr);
+      if (m.kind == PeerMessage::Kind::turn_closed)
+        return turn_stream_closed(core_, {m.packet.remote, m.packet.local, m.packet.ifindex});
       Packet p = m.packet;
       p.slot = kNoSlot;
       // Copied and sent home at once: the lender's pool never waits for what is done with the packet here.

@@ -100,6 +100,11 @@ bool Server::close(uint32_t allocation, const PortSource& ports) {
   return true;
 }
 
+void Server::leave(uint32_t allocation, const PortSource& ports) {
+  const Allocation* a = allocations_.find(allocation);
+  if (a != nullptr && !a->is(Allocation::kMobile)) close(allocation, ports);
+}
+
 void Server::close_all(const PortSource& ports) {
   for (uint32_t i = 0; i < allocations_.capacity(); ++i) close(i, ports);
   for (uint32_t i = 0; i < reservations_.capacity(); ++i) {

@@ -145,8 +145,11 @@ class Server {
   /// `out` is filled, call again.
   size_t expire(Micros now, const PortSource& ports, std::span<Closed> out);
 
-  /// Ends an allocation: its stream broke, or somebody wants it gone. False if there is none.
+  /// Ends an allocation. False if there is none.
   bool close(uint32_t allocation, const PortSource& ports);
+  /// Its client's stream has ended. A mobile one waits, until its lifetime is over, for a client that comes
+  /// with its ticket by another stream (RFC 8016); others end.
+  void leave(uint32_t allocation, const PortSource& ports);
   /// Shutting down: gives every port back.
   void close_all(const PortSource& ports);
 

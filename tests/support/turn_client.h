@@ -41,6 +41,7 @@ class TurnClient {
 
   /// Without steps; what came back is left with the backends.
   void send(Bytes bytes) {
+    if (is_turn_stream(ifindex)) return shards_->place(shard, at, bytes, kServer, ifindex);
     shards_->backend(shard).waiting.push_back({at, {bytes.begin(), bytes.end()}, kServer, ifindex});
   }
   std::vector<uint8_t> request(stun::Method m, const Attributes& more, bool with_login = true) {

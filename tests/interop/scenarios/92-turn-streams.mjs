@@ -30,22 +30,26 @@ const kModes = [['channels', kPeer], ['indications', ['-s', ...kPeer]], ['withou
 
 for (const [name, way] of [['TCP', ['-t']], ['TLS', ['-t', '-S']]]) {
   for (const [what, args] of kModes) {
+    const mobile = args.includes('-M');
+    if (mobile && name === 'TLS') continue; // in which coturn's client fails against coturn itself
     scenario(`coturn's client by ${name}: ${what}`, async (t) => {
       const daemon = await turnServer(t);
       await loses0(t, [...way, ...args]);
       t.check(await daemon.metric('sluice_streams_recognised_total', 'turn') >= kClients, 'streams carried TURN');
       t.equal(await daemon.metric('sluice_stream_datagrams_dropped_total', 'slow_reader'), 0, 'nothing waited in vain');
       await t.until('the streams are closed', async () => await daemon.metric('sluice_streams') === 0);
-      await t.until('and their allocations with them',
-        async () => (await daemon.json('/v1/relay')).turn_figures.allocations === 0);
+      // Mobile ones wait for their clients to come back.
+      if (!mobile)
+        await t.until('and their allocations with them',
+          async () => (await daemon.json('/v1/relay')).turn_figures.allocations === 0);
     });
   }
 }
 
 scenario("coturn's client by TCP and TLS: several shards, IPv6", async (t) => {
   const daemon = await turnServer(t, ['--shards', '3']);
-  await loses0(t, ['-t', ...kPeer]);
-  await loses0(t, ['-t', '-S', '-M', ...kPeer]);
+  await loses0(t, ['-t', '-M', ...kPeer]);
+  await loses0(t, ['-t', '-S', ...kPeer]);
   await loses0(t, ['-t', '-X', ...kPeer], kNear.v6);
   const { shards } = await daemon.json('/v1/shards');
   t.equal(shards.map((shard) => shard.late_allocations), shards.map(() => 0), 'allocations on shards');

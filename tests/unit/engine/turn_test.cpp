@@ -33,8 +33,9 @@ TurnConfig config() {
 
 struct Rig {
   Shards s;
-  explicit Rig(uint32_t shards = 1, const TurnConfig& turn = config(), const RelayConfig& relay = ports())
-      : s(shards, {}, srtp::Kind::openssl, relay, turn) {}
+  explicit Rig(uint32_t shards = 1, const TurnConfig& turn = config(), const RelayConfig& relay = ports(),
+               engine::LinkSizes sizes = {})
+      : s(shards, sizes, srtp::Kind::openssl, relay, turn) {}
 
   uint64_t dropped(Drop d) {
     uint64_t n = 0;
@@ -72,6 +73,8 @@ struct Rig {
     return bytes;
   }
 };
+
+uint32_t turn_stream(uint32_t index) { return slow::StreamId(index, 1, true).ifindex(); }
 
 std::string text(const Datagram& d) { return std::string(as_text(d.bytes)); }
 
@@ -423,6 +426,76 @@ TEST_CASE("datagrams that must not be fragmented are not") {
   r.s.step();
   CHECK(r.sent_to(kPeer).size() == 2);
   CHECK(r.dropped(Drop::oversize) == 1);
+}
+
+TEST_CASE("an allocation by a stream carries both ways, and ends with its stream, on whichever shard it is") {
+  for (const uint32_t arrives : {0U, 1U}) {
+    CAPTURE(arrives);
+    Rig r(2, config(), ports(), {.streams = 64});
+    TurnClient c(r.s, kAlice);
+    c.ifindex = turn_stream(2);
+    const TurnReply made = c.allocate([](stun::Builder& b) {
+      const std::array<uint8_t, 1> reserve{0x80};
+      b.attribute(stun::Attr::even_port, reserve);
+    });
+    REQUIRE(made.code() == 0);
+    // The reservation, and with it the second allocation, stays with the first one's shard.
+    TurnClient next(r.s, {kAlice.addr, 4500}, arrives);
+    next.ifindex = turn_stream(4 + arrives);
+    REQUIRE(next.allocate([&](stun::Builder& b) {
+                  b.attribute(stun::Attr::reservation_token,
+                              made.view().find(stun::Attr::reservation_token).value());
+                })
+                .code() == 0);
+    REQUIRE(next.bind(kChannel, kPeer).code() == 0);
+    next.say(kChannel, "there");
+    r.s.step(3);
+    CHECK(r.sent_to(kPeer).size() == 1);
+    r.s.place(0, kPeer, as_bytes("back"), next.relay);
+    r.s.step(3);
+    CHECK(next.heard(kChannel) == std::vector<std::string>{"back"});
+    CHECK(r.s.core(0).turn.server->counters().streams == 2);
+    r.s.end_stream(arrives, next.at, next.ifindex);
+    r.s.step(3);
+    CHECK(r.allocations() == 1);
+    r.s.end_stream(0, c.at, c.ifindex);
+    r.s.step(3);
+    CHECK(r.allocations() == 0);
+    CHECK(r.s.core(0).flows.size() + r.s.core(1).flows.size() == 0);
+    CHECK(r.s.core(1).turn.elsewhere == 0);
+  }
+}
+
+TEST_CASE("a mobile allocation outlives its stream, until its lifetime is over") {
+  for (const bool comes_back : {true, false}) {
+    CAPTURE(comes_back);
+    Rig r(1, config(), ports(), {.streams = 64});
+    TurnClient c(r.s, kAlice);
+    c.ifindex = turn_stream(2);
+    const TurnReply made = c.allocate([](stun::Builder& b) { b.flag(stun::Attr::mobility_ticket); });
+    REQUIRE(made.code() == 0);
+    REQUIRE(c.bind(kChannel, kPeer).code() == 0);
+    r.s.end_stream(0, c.at, c.ifindex);
+    r.s.step(2);
+    CHECK(r.allocations() == 1);
+    if (comes_back) {
+      c.at.port = 4999;
+      c.ifindex = turn_stream(3);
+      const Bytes ticket = made.view().find(stun::Attr::mobility_ticket).value();
+      REQUIRE(c.refresh(600, [&](stun::Builder& b) {
+                 b.attribute(stun::Attr::mobility_ticket, ticket);
+               }).code() == 0);
+      r.s.place(0, kPeer, as_bytes("back"), c.relay);
+      r.s.step(2);
+      CHECK(c.heard(kChannel) == std::vector<std::string>{"back"});
+      CHECK(c.refresh(0).code() == 0);
+    } else {
+      for (int i = 0; i < 11; ++i) r.s.advance(seconds(60)), r.s.step();
+    }
+    CHECK(r.allocations() == 0);
+    CHECK(r.s.core(0).flows.size() == 0);
+    CHECK(r.s.core(0).turn.server->counters().streams == 0);
+  }
 }
 
 TEST_CASE("a stream's flow is its own, whatever its addresses") {
