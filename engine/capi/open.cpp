@@ -118,6 +118,7 @@ std::expected<void, Failure> open_sockets(ParsedConfig& c, sluice_engine& e) {
   io::SocketOptions options;
   options.shards = c.engine.shards;
   options.bind_patience_ms = kBindPatienceMs;
+  if (c.engine.relay.on || c.engine.turn.on) options.reserved = c.engine.relay.ports;
   auto sockets = io::ListenSockets::open(c.listen, options);
   if (!sockets)
     return std::unexpected(Failure{SLUICE_E_IO, "listen", sockets.error().message, sockets.error().fix});

@@ -1,5 +1,7 @@
 #include "engine/capi/relay_io.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "net/io/link/transmitter.h"
@@ -16,8 +18,24 @@ io::RelayMode mode_of(PortMode m) {
   return m == PortMode::steered ? io::RelayMode::steered : io::RelayMode::automatic;
 }
 
+/// A port that is listened on is nobody's relay port: what came for it would be taken for the latter.
+std::expected<void, Failure> refuse_shared_ports(const engine::relay::RelayConfig& relay,
+                                                 std::span<const Endpoint> listening) {
+  for (const Endpoint& e : listening) {
+    if (e.port < relay.ports.lo || e.port > relay.ports.hi) continue;
+    if (!e.addr.is_unspecified() && std::ranges::find(relay.addresses, e.addr) == relay.addresses.end())
+      continue;
+    return std::unexpected(Failure{
+        SLUICE_E_INVALID, "relay_ports",
+        fmt::format("{} to {} has port {}, which is listened on", relay.ports.lo, relay.ports.hi, e.port),
+        "use a range without it"});
+  }
+  return {};
+}
+
 std::expected<void, Failure> make_relay_ports(ParsedConfig& c, sluice_engine& e) {
   engine::relay::RelayConfig& relay = c.engine.relay;
+  if (auto ok = refuse_shared_ports(relay, e.sockets.bound()); !ok) return ok;
   io::RelayPortsOptions options;
   options.mode = mode_of(relay.port_mode);
   options.shards = c.engine.shards;

@@ -136,6 +136,35 @@ std::expected<void, IoError> ListenSockets::bind_patiently(int fd, const ShardSo
   return {};
 }
 
+/// Bound; `s` has the port. A port that was picked out of `reserved` is kept until the next is picked.
+std::expected<Fd, IoError> ListenSockets::first_of_group(ShardSocket& s, const PortRange& reserved) {
+  constexpr size_t kMostPicks = 256;
+  std::vector<Fd> kept;
+  for (;;) {
+    auto fd = make_socket(s.bound, s.ipv6, s.dual_stack);
+    if (!fd) return std::unexpected(fd.error());
+    // It binds without SO_REUSEPORT, so that a port which another process of the same user shares out is an
+    // error and not half of our traffic; then it opens the group for the others.
+    if (auto ok = bind_patiently(fd->get(), s); !ok) return std::unexpected(ok.error());
+    const uint16_t port = bound_port(fd->get());
+    const bool taken = s.bound.port == 0 && port >= reserved.lo && port <= reserved.hi;
+    if (!taken || kept.size() == kMostPicks) {
+      set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
+      s.bound.port = port;
+      return std::move(*fd);
+    }
+    kept.push_back(std::move(*fd));
+  }
+}
+
+std::expected<Fd, IoError> ListenSockets::next_of_group(const ShardSocket& s) {
+  auto fd = make_socket(s.bound, s.ipv6, s.dual_stack);
+  if (!fd) return std::unexpected(fd.error());
+  set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (auto ok = bind_patiently(fd->get(), s); !ok) return std::unexpected(ok.error());
+  return std::move(*fd);
+}
+
 std::expected<void, IoError> ListenSockets::open_group(Endpoint e, std::span<const Endpoint> listens,
                                                        const SocketOptions& options) {
   ShardSocket s{.fd = -1, .bound = e, .ipv6 = !e.is_v4(), .dual_stack = false};
@@ -148,17 +177,9 @@ std::expected<void, IoError> ListenSockets::open_group(Endpoint e, std::span<con
     }
   }
   for (uint32_t shard = 0; shard < shards_; ++shard) {
-    auto fd = make_socket(s.bound, s.ipv6, s.dual_stack);
+    auto fd = shard == 0 ? first_of_group(s, options.reserved) : next_of_group(s);
     if (!fd) return std::unexpected(fd.error());
-    // The first member binds without SO_REUSEPORT, so that a port which another process of the same user
-    // shares out is an error and not half of our traffic; then it opens the group for the others.
-    if (shard > 0) set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
-    if (auto ok = bind_patiently(fd->get(), s); !ok) return ok;
-    if (shard == 0) {
-      set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
-      s.bound.port = bound_port(fd->get());
-      bound_.push_back(s.bound);
-    }
+    if (shard == 0) bound_.push_back(s.bound);
     rcvbuf_granted_ =
         std::min(rcvbuf_granted_, set_buffer(fd->get(), SO_RCVBUFFORCE, SO_RCVBUF, options.rcvbuf_bytes));
     sndbuf_granted_ =

@@ -63,6 +63,8 @@ struct SocketOptions {
   /// How long a port in use is tried again, all together: io_uring keeps the sockets of a process that was
   /// killed for a moment.
   uint32_t bind_patience_ms = 0;
+  /// Port 0 picks none of these; default: any may be picked.
+  PortRange reserved{};
 };
 inline constexpr uint32_t kMaxSocketShards = 256;
 inline constexpr size_t kMaxListens = 64;
@@ -98,6 +100,8 @@ class ListenSockets {
 
  private:
   std::expected<void, IoError> bind_patiently(int fd, const ShardSocket& s);
+  std::expected<Fd, IoError> first_of_group(ShardSocket& s, const PortRange& reserved);
+  std::expected<Fd, IoError> next_of_group(const ShardSocket& s);
   std::expected<void, IoError> open_group(Endpoint e, std::span<const Endpoint> listens,
                                           const SocketOptions& options);
 

@@ -184,6 +184,8 @@ static void configurations(void) {
   static const char* const trunk[] = {"7=192.0.2.7:1,trunk"};
   static const char* const users[] = {"alice:secret", "bob"};
   static const char* const peers[] = {"10.0.0.1/8"};
+  static const char* const listens = "127.0.0.1:20050";
+  static const char* const loopback = "127.0.0.1";
   sluice_config c = test_config(SLUICE_IO_AUTO);
   c.node = "16384";
   refuse_relay_config(&c, "node");
@@ -213,6 +215,13 @@ static void configurations(void) {
   refuse_relay_config(&c, "max_flows");
   c = test_config(SLUICE_IO_AUTO);
   c.relay_ports = "80-90";
+  refuse_relay_config(&c, "relay_ports");
+  c = test_config(SLUICE_IO_AUTO);
+  c.listen = &listens;
+  c.listen_count = 1;
+  c.relay_address = &loopback;
+  c.relay_address_count = 1;
+  c.relay_ports = "20048-21071";
   refuse_relay_config(&c, "relay_ports");
   c = test_config(SLUICE_IO_AUTO);
   c.turn_user = users;

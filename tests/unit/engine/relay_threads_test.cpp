@@ -132,7 +132,7 @@ class World {
     c.max_sessions = 64;
     c.relay_address = relay;
     c.relay_address_count = 1;
-    c.relay_ports = "42048-43071";
+    c.relay_ports = "20048-21071";
     c.relay_port_mode = SLUICE_RELAY_PORTS_SOCKETS;
     c.max_flows = 1024;
     sluice_error err{};

@@ -41,6 +41,16 @@ TEST_CASE("port 0 picks one port that every shard of the listen shares") {
   CHECK((s->rcvbuf_granted() >= 2u << 20) == s->notes().empty());
 }
 
+TEST_CASE("port 0 picks no port that is reserved") {
+  for (int i = 0; i < 20; ++i) {
+    const auto s = ListenSockets::open(std::array{Endpoint{Address::v4(127, 0, 0, 1), 0}},
+                                       {.shards = 2, .reserved = {30'000, 60'000}});
+    REQUIRE(s);
+    const uint16_t port = s->bound()[0].port;
+    CHECK((port < 30'000 || port > 60'000));
+  }
+}
+
 TEST_CASE("members of a group are numbered in shard order") {
   // A classic BPF program that always answers 2 names the third socket that was bound.
   const auto s = open({"127.0.0.1:0"}, 4);
