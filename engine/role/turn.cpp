@@ -23,7 +23,8 @@ void refuse(Core& c, const Packet& p, Drop why, Origin origin) {
 }
 
 /// `p`: to a relay endpoint of this shard.
-void to_client(Core& c, Packet p, Origin origin) {
+void to_client(Core& c, const Packet& in, Origin origin) {
+  Packet p = in;
   const turn::ToClient to = c.turn.server->from_peer(p.local, p.remote, c.pool.payload(p), c.now);
   if (to.drop != Drop::none) return refuse(c, p, to.drop, origin);
   p.offset = static_cast<uint16_t>(p.offset - to.before);
@@ -46,14 +47,16 @@ void join(Core& c, const Packet& p, Origin origin) {
 }
 
 /// `p`: to a public endpoint of this process, as if it had come from outside.
-void arrive(Core& c, Packet p) {
+void arrive(Core& c, const Packet& in) {
+  Packet p = in;
   if (c.turn.inside.full()) return c.drop(p, Drop::ring_full);
   std::swap(p.remote, p.local);
   p.ifindex = kInsideInterface;
   c.turn.inside.push(p);
 }
 
-void to_peer(Core& c, Packet p, const turn::ToPeer& to) {
+void to_peer(Core& c, const Packet& in, const turn::ToPeer& to) {
+  Packet p = in;
   if (to.drop != Drop::none) return c.drop(p, to.drop);
   p.offset = static_cast<uint16_t>(p.offset + to.offset);
   p.len = to.len;
