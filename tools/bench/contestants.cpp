@@ -9,6 +9,8 @@ constexpr uint16_t kForwarderPort = 5000, kSluicePort = 3478, kCoturnPort = 3479
                    kHttpPort = 18080;
 constexpr const char* kServerAddress = "198.18.0.1";
 constexpr const char* kRelayAddress = "198.18.0.2";
+/// Outside of what the system hands out to others, so that nobody has to look whether a port is taken.
+constexpr const char* kRelayPorts = "20000-32767";
 constexpr const char* kFarSide = "198.19.0.1:7000";
 constexpr const char* kTurnUser = "bench:bench";
 /// The one of the first far side; the others have those behind it.
@@ -151,7 +153,7 @@ Contestants::Words Contestants::relay(const std::string& mode, const Words& more
           "--relay-address",
           kRelayAddress,
           "--relay-ports",
-          "20000-60000",
+          kRelayPorts,
           "--relay-port-mode",
           mode,
           "--transmit",

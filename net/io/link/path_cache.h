@@ -27,6 +27,7 @@ struct alignas(64) PathEntry {
   uint16_t mtu = 0;
   uint16_t hop_tag = 0;
   uint8_t hop_limit = 0;
+  uint8_t batches = 0;  ///< while fresh: so many had packets to there
   State state = State::empty;
   bool suited = false;
 

@@ -11,6 +11,8 @@
 namespace sluice::io::link {
 namespace {
 
+constexpr uint8_t kUsualHopLimit = 64;
+
 /// Ethernet by name, but what is behind them reads more than MAC addresses.
 constexpr std::string_view kNotPlain[] = {"ipvlan", "ipvtap", "vrf"};
 
@@ -102,13 +104,14 @@ bool Resolver::is_ours(const Address& a) {
   return true;
 }
 
-uint8_t Resolver::hop_limit(const LinkInfo& link, bool ipv4) const {
+uint8_t Resolver::hop_limit(const LinkInfo& link, bool ipv4) {
+  const auto [known, added] = hop_limits_.try_emplace({link.ifindex, ipv4}, kUsualHopLimit);
+  if (!added) return known->second;
   std::ifstream in(ipv4 ? "/proc/sys/net/ipv4/ip_default_ttl"
                         : fmt::format("/proc/sys/net/ipv6/conf/{}/hop_limit", link.name));
-  constexpr unsigned kUsual = 64;
-  unsigned n = kUsual;
-  if (!(in >> n) || n == 0 || n > UINT8_MAX) n = kUsual;
-  return static_cast<uint8_t>(n);
+  unsigned n = 0;
+  if (in >> n && n > 0 && n <= UINT8_MAX) known->second = static_cast<uint8_t>(n);
+  return known->second;
 }
 
 }  // namespace sluice::io::link

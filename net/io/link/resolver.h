@@ -5,6 +5,7 @@
 #include <expected>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "net/io/link/netlink.h"
 #include "net/io/link/path.h"
@@ -35,18 +36,20 @@ class Resolver {
 
   /// An announcement; true if anything that way() told may rest on what it changes.
   bool changed(const LinkInfo& link, bool removed);
-  void forget_sources() { sources_.clear(); }
-  void forget() { links_.clear(), sources_.clear(); }
+  void forget_sources() { sources_.clear(), hop_limits_.clear(); }
+  void forget() { links_.clear(), forget_sources(); }
 
  private:
   explicit Resolver(Asker asker) : asker_(std::move(asker)) {}
   const LinkInfo* link(uint32_t ifindex);
   bool is_ours(const Address& a);
-  uint8_t hop_limit(const LinkInfo& link, bool ipv4) const;
+  uint8_t hop_limit(const LinkInfo& link, bool ipv4);
 
   Asker asker_;
   std::map<uint32_t, LinkInfo> links_;
   std::set<Address> sources_;  // found to be this host's
+  std::map<std::pair<uint32_t, bool>, uint8_t>
+      hop_limits_;  // by link and whether IPv4; nothing announces them
 };
 
 }  // namespace sluice::io::link

@@ -145,10 +145,12 @@ bool Transmitter::Impl::by_socket(PathEntry& e, uint64_t& reason) {
   return false;
 }
 
-/// Not at the first batch: most who are answered once (a refusal, a stranger) are never answered again.
+/// Not at the first batches: most who are answered once (a refusal, a stranger) are never answered again, and
+/// an allocation or a call that is only set up is not worth a question to the kernel.
 void Transmitter::Impl::ask(PathEntry& e) {
+  constexpr uint8_t kAskAt = 8;
   if (e.state == PathEntry::State::fresh) {
-    e.state = PathEntry::State::seen;
+    if (++e.batches + 1 >= kAskAt) e.state = PathEntry::State::seen;
   } else if (e.state != PathEntry::State::asked && paths.queries.try_push({e.source, e.destination})) {
     e.state = PathEntry::State::asked;
     asked = true;
