@@ -74,6 +74,10 @@ typedef enum sluice_transmit {
   SLUICE_TRANSMIT_FRAMES = 2
 } sluice_transmit;
 
+/* How packets arrive. FRAMES: by AF_XDP, before the kernel's UDP and its input filter; needs `io` MMSG or AUTO, and
+ * an interface where no other XDP program is. Never chosen unasked, since it concerns the whole interface. */
+typedef enum sluice_receive { SLUICE_RECEIVE_SOCKETS = 0, SLUICE_RECEIVE_FRAMES = 1 } sluice_receive;
+
 /* Levels 0 debug, 1 info, 2 warning, 3 error. Called on the control thread only, inside another call. */
 typedef void (*sluice_log_fn)(void* user, int level, const char* line);
 
@@ -134,6 +138,7 @@ typedef struct sluice_config {
   /* TCP and TLS connections at once (ICE-TCP, TURN), 0..65536; default 4096. TCP is served wherever UDP is, unless
    * another program has the port; 0: nowhere. */
   unsigned max_streams;
+  sluice_receive receive;
 } sluice_config;
 
 typedef enum sluice_role { SLUICE_PUBLISH = 0, SLUICE_PLAY = 1, SLUICE_AGENT = 2 } sluice_role;

@@ -19,6 +19,7 @@
 #include "net/io/relay_ports.h"
 #include "net/io/socket.h"
 #include "net/io/steer/steer.h"
+#include "net/io/xdp/receive.h"
 
 /// Members in the order in which they are made; threads end first, sockets last.
 struct sluice_engine {
@@ -29,6 +30,7 @@ struct sluice_engine {
   std::optional<sluice::io::Steering> steering;
   std::unique_ptr<sluice::io::RelayPorts> relay_ports;
   std::unique_ptr<sluice::io::link::Neighbours> neighbours;
+  std::unique_ptr<sluice::io::XdpReceive> frames;
   std::vector<sluice::slow::StreamListener> stream_listeners;  ///< until the worker has them
   std::optional<sluice::slow::TlsContext> stream_tls;          ///< likewise
   std::unique_ptr<sluice::engine::Engine> engine;

@@ -132,6 +132,19 @@ std::expected<void, Failure> open_sockets(ParsedConfig& c, sluice_engine& e) {
   return {};
 }
 
+/// One shard needs no steering; several do without it by handing packets over, at the price of a ring hop.
+void attach_steering(sluice_engine& e) {
+  if (e.sockets.shards() < 2) return;
+  auto steering = io::Steering::attach(e.sockets, kSteeringEntries);
+  if (!steering) {
+    e.say(1, fmt::format("steering: off, moved clients cost a hop between shards ({})",
+                         steering.error().message));
+    return;
+  }
+  e.steering = std::move(*steering);
+  e.say(1, "steering: on (eBPF)");
+}
+
 std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
   auto dtls = make_dtls(c);
   if (!dtls) return std::unexpected(dtls.error());
@@ -141,6 +154,7 @@ std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
   if (c.engine.turn.on) survey_host(c.public_addresses, e.sockets, c.engine.turn);
   if ((c.engine.relay.on || c.engine.turn.on) && c.engine.relay.addresses.empty())
     c.engine.relay.addresses = first_of_each_family(host_addresses(e.sockets));
+  attach_steering(e);
   if (auto ok = make_relay_io(c, e); !ok) return ok;
   const io::Resolved io = io::resolve(c.io);
   e.say(1, io.reason);
@@ -154,23 +168,11 @@ std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
   if (!made) return std::unexpected(made.error());
   e.engine = std::move(*made);
   e.say(1, fmt::format("srtp: {}", e.engine->srtp_name()));
+  if (e.steering)
+    e.engine->set_steer([raw = &e](const Endpoint& remote, const Endpoint& local, ShardId owner) {
+      return raw->steering->set(remote, local.port, owner);
+    });
   return {};
-}
-
-/// One shard needs no steering; several do without it by handing packets over, at the price of a ring hop.
-void attach_steering(sluice_engine& e) {
-  if (e.engine->shard_count() < 2) return;
-  auto steering = io::Steering::attach(e.sockets, kSteeringEntries);
-  if (!steering) {
-    e.say(1, fmt::format("steering: off, moved clients cost a hop between shards ({})",
-                         steering.error().message));
-    return;
-  }
-  e.steering = std::move(*steering);
-  e.say(1, "steering: on (eBPF)");
-  e.engine->set_steer([raw = &e](const Endpoint& remote, const Endpoint& local, ShardId owner) {
-    return raw->steering->set(remote, local.port, owner);
-  });
 }
 
 std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e) {
@@ -188,7 +190,6 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
   e.minting_key = parsed->engine.keys.front();
   if (auto ok = open_sockets(*parsed, e); !ok) return ok;
   if (auto ok = make_engine(*parsed, e); !ok) return ok;
-  attach_steering(e);
   if (auto ok = make_stream_worker(e); !ok) return ok;
   auto runner = engine::Runner::start(*e.engine, e.cores, {&ring, &e.event_fd}, e.streams.get());
   if (!runner) return std::unexpected(Failure{SLUICE_E_IO, "", runner.error(), "raise the limit of threads"});

@@ -129,6 +129,9 @@ Status parse_forwarding(const sluice_config& c, engine::EngineConfig& out) {
   if (static_cast<unsigned>(c.transmit) > SLUICE_TRANSMIT_FRAMES)
     return std::unexpected(invalid("transmit", "there is no such way", "use SLUICE_TRANSMIT_AUTO"));
   out.relay.transmit = static_cast<relay::Transmit>(c.transmit);
+  if (static_cast<unsigned>(c.receive) > SLUICE_RECEIVE_FRAMES)
+    return std::unexpected(invalid("receive", "there is no such way", "use SLUICE_RECEIVE_SOCKETS"));
+  out.relay.receive = static_cast<relay::Receive>(c.receive);
   out.relay.max_flows = c.max_flows;
   out.relay.max_routes = c.max_routes;
   out.relay.max_servers = c.max_servers;

@@ -73,11 +73,29 @@ std::expected<void, Failure> make_link(const ParsedConfig& c, sluice_engine& e) 
   return {};
 }
 
+std::expected<void, Failure> make_receive(ParsedConfig& c, sluice_engine& e) {
+  if (c.engine.relay.receive == engine::relay::Receive::sockets) return {};
+  if (c.io == io::Kind::uring)
+    return std::unexpected(
+        Failure{SLUICE_E_INVALID, "receive", "frames are not received by io_uring", "use io mmsg or auto"});
+  auto frames = io::XdpReceive::attach({.shards = c.engine.shards,
+                                        .listens = e.sockets.bound(),
+                                        .ports = e.relay_ports.get(),
+                                        .steering = e.steering ? &*e.steering : nullptr});
+  if (!frames)
+    return std::unexpected(Failure{SLUICE_E_IO, "receive", frames.error().message, frames.error().fix});
+  e.frames = std::move(*frames);
+  c.io = io::Kind::mmsg;
+  e.say(1, e.frames->describe());
+  return {};
+}
+
 }  // namespace
 
 std::expected<void, Failure> make_relay_io(ParsedConfig& c, sluice_engine& e) {
   if (c.engine.relay.on || c.engine.turn.on)
     if (auto ok = make_relay_ports(c, e); !ok) return ok;
+  if (auto ok = make_receive(c, e); !ok) return ok;
   return make_link(c, e);
 }
 
@@ -86,6 +104,7 @@ io::BackendOptions backend_options(const sluice_engine& e, ShardId shard) {
   options.relay_ports = e.relay_ports.get();
   options.shard = shard.v;
   options.link = e.neighbours.get();
+  options.xdp = e.frames.get();
   return options;
 }
 

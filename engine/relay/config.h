@@ -64,6 +64,9 @@ enum class PortMode : uint8_t { automatic, sockets, steered };
 /// How packets leave: by sockets, or as frames with prebuilt headers where the route allows it.
 enum class Transmit : uint8_t { automatic, sockets, frames };
 
+/// How packets arrive: by sockets, or as frames before the kernel's UDP.
+enum class Receive : uint8_t { sockets, frames };
+
 struct RelayConfig {
   bool on = false;
   std::vector<ServerConfig> servers;
@@ -71,6 +74,7 @@ struct RelayConfig {
   io::PortRange ports{49152, 65535};
   PortMode port_mode = PortMode::automatic;
   Transmit transmit = Transmit::automatic;
+  Receive receive = Receive::sockets;
   uint32_t max_flows = 65536;   ///< per process, 1..16777216
   uint32_t max_routes = 65536;  ///< for ufrags that Sluice did not mint, 0..1048576
   uint32_t max_servers = 1024;  ///< named ones and targets of routes together, 1..65535

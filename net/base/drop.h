@@ -16,6 +16,7 @@ namespace sluice {
   X(none, "not dropped")                                                               \
   X(runt, "shorter than any protocol served here")                                     \
   X(oversize, "longer than a packet slot")                                             \
+  X(bad_checksum, "a frame whose IP or UDP length or checksum does not match")         \
   X(unknown_class, "first byte belongs to no protocol of RFC 7983")                    \
   X(miss, "not STUN, and from an address that belongs to no session")                  \
   X(stun_malformed, "not a well-formed STUN message")                                  \

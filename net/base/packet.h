@@ -26,15 +26,16 @@ inline constexpr uint32_t kMaxDatagram = kSlotBytes - kHeadroom - kTailroom;
 /// A UDP payload in a slot. Owned by whoever holds it: exactly one batch, ring, history or delay line.
 struct alignas(64) Packet {
   SlotIndex slot = kNoSlot;
-  uint16_t offset = 0;   ///< of the payload's first byte in the slot
-  uint16_t len = 0;      ///< of the payload
-  Endpoint remote;       ///< received: source; sent: destination
-  Endpoint local;        ///< received: destination; sent: source, one that the backend has granted
-  uint32_t ifindex = 0;  ///< interface it arrived on, 0 unknown; needed to answer link-local addresses
-  Micros rx_time;        ///< when the batch that brought it was read
-  uint8_t ecn = 0;       ///< RFC 3168 codepoint, 0..3
-  uint8_t kind = 0;      ///< net/wire/classify.h PacketClass, filled in by the shard
-  uint16_t aux = 0;      ///< free for the role that holds the packet
+  uint16_t offset = 0;  ///< of the payload's first byte in the slot
+  uint16_t len = 0;     ///< of the payload
+  Endpoint remote;      ///< received: source; sent: destination
+  Endpoint local;       ///< received: destination; sent: source, one that the backend has granted
+  uint32_t ifindex =
+      0;  ///< interface it arrived on; 0 unknown, but for link-local addresses, to answer which it is needed
+  Micros rx_time;    ///< when the batch that brought it was read
+  uint8_t ecn = 0;   ///< RFC 3168 codepoint, 0..3, where the sockets were asked for it
+  uint8_t kind = 0;  ///< net/wire/classify.h PacketClass, filled in by the shard
+  uint16_t aux = 0;  ///< free for the role that holds the packet
 };
 static_assert(sizeof(Packet) == 64);
 

@@ -40,6 +40,7 @@ std::expected<std::unique_ptr<Backend>, IoError> make_backend(Kind kind, std::sp
     return std::unexpected(IoError{
         fmt::format("a packet pool of {} slots is too small: {} at least", pool.capacity(), kMinPoolSlots),
         ""});
+  if (kind == Kind::automatic && options.xdp) kind = Kind::mmsg;
   if (resolve(kind).kind == Kind::uring) return UringBackend::make(sockets, pool, options);
   return MmsgBackend::make(sockets, pool, options);
 }

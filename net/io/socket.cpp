@@ -54,22 +54,24 @@ IoError socket_error(const Endpoint& e, int error) {
           files ? "raise the limit of open files (ulimit -n)" : ""};
 }
 
-/// What every received datagram is asked to tell: destination, ECN, the socket's drops.
-bool ask_for_control(int fd, bool ipv6) {
+/// What every received datagram is asked to tell: the socket's drops, and only what cannot be known
+/// otherwise, since each message costs about 4 % of receiving it. An IPv6 socket asks for the interface,
+/// which answers to link-local addresses need.
+bool ask_for_control(int fd, const Endpoint& bound, bool ipv6, bool ecn) {
   if (!set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) return false;
-  if (!ipv6) return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) && set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
-  // IPv4 on a dual-stack socket: IPV6_PKTINFO with a mapped address, but IP_TOS.
-  set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  // On a dual-stack socket IPv4 comes with IPV6_PKTINFO and a mapped address, but IP_TOS.
+  if (ecn && !set_option(fd, IPPROTO_IP, IP_RECVTOS, 1) && !ipv6) return false;
+  if (!ipv6) return !bound.addr.is_unspecified() || set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
   return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
-         set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+         (!ecn || set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1));
 }
 
 /// One nonblocking socket, not bound yet.
-std::expected<Fd, IoError> make_socket(const Endpoint& e, bool ipv6, bool dual_stack) {
+std::expected<Fd, IoError> make_socket(const Endpoint& e, bool ipv6, bool dual_stack, bool ecn) {
   Fd fd(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return std::unexpected(socket_error(e, errno));
   const bool ok = (!ipv6 || set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1)) &&
-                  ask_for_control(fd.get(), ipv6);
+                  ask_for_control(fd.get(), e, ipv6, ecn);
   if (!ok)
     return std::unexpected(
         IoError{fmt::format("cannot set up UDP {}: {}", text(e), std::strerror(errno)), ""});
@@ -136,18 +138,18 @@ std::expected<void, IoError> ListenSockets::bind_patiently(int fd, const ShardSo
   return {};
 }
 
-/// Bound; `s` has the port. A port that was picked out of `reserved` is kept until the next is picked.
-std::expected<Fd, IoError> ListenSockets::first_of_group(ShardSocket& s, const PortRange& reserved) {
+/// Bound; `s` has the port. A port that was picked out of the reserved ones is kept until the next is picked.
+std::expected<Fd, IoError> ListenSockets::first_of_group(ShardSocket& s, const SocketOptions& options) {
   constexpr size_t kMostPicks = 256;
   std::vector<Fd> kept;
   for (;;) {
-    auto fd = make_socket(s.bound, s.ipv6, s.dual_stack);
+    auto fd = make_socket(s.bound, s.ipv6, s.dual_stack, options.ecn);
     if (!fd) return std::unexpected(fd.error());
     // It binds without SO_REUSEPORT, so that a port which another process of the same user shares out is an
     // error and not half of our traffic; then it opens the group for the others.
     if (auto ok = bind_patiently(fd->get(), s); !ok) return std::unexpected(ok.error());
     const uint16_t port = bound_port(fd->get());
-    const bool taken = s.bound.port == 0 && port >= reserved.lo && port <= reserved.hi;
+    const bool taken = s.bound.port == 0 && port >= options.reserved.lo && port <= options.reserved.hi;
     if (!taken || kept.size() == kMostPicks) {
       set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
       s.bound.port = port;
@@ -157,8 +159,8 @@ std::expected<Fd, IoError> ListenSockets::first_of_group(ShardSocket& s, const P
   }
 }
 
-std::expected<Fd, IoError> ListenSockets::next_of_group(const ShardSocket& s) {
-  auto fd = make_socket(s.bound, s.ipv6, s.dual_stack);
+std::expected<Fd, IoError> ListenSockets::next_of_group(const ShardSocket& s, bool ecn) {
+  auto fd = make_socket(s.bound, s.ipv6, s.dual_stack, ecn);
   if (!fd) return std::unexpected(fd.error());
   set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (auto ok = bind_patiently(fd->get(), s); !ok) return std::unexpected(ok.error());
@@ -177,7 +179,7 @@ std::expected<void, IoError> ListenSockets::open_group(Endpoint e, std::span<con
     }
   }
   for (uint32_t shard = 0; shard < shards_; ++shard) {
-    auto fd = shard == 0 ? first_of_group(s, options.reserved) : next_of_group(s);
+    auto fd = shard == 0 ? first_of_group(s, options) : next_of_group(s, options.ecn);
     if (!fd) return std::unexpected(fd.error());
     if (shard == 0) bound_.push_back(s.bound);
     rcvbuf_granted_ =

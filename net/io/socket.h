@@ -65,13 +65,15 @@ struct SocketOptions {
   uint32_t bind_patience_ms = 0;
   /// Port 0 picks none of these; default: any may be picked.
   PortRange reserved{};
+  /// Whether datagrams tell their congestion mark; nothing here acts on it yet, and it costs CPU.
+  bool ecn = false;
 };
 inline constexpr uint32_t kMaxSocketShards = 256;
 inline constexpr size_t kMaxListens = 64;
 
 /// Every socket of the process: one SO_REUSEPORT group per listen, one member per shard, bound in shard
-/// order, so that index in the group == shard. Nonblocking, close-on-exec, with destination address, ECN and
-/// drop count delivered as control messages. Movable; must outlive the backends.
+/// order, so that index in the group == shard. Nonblocking, close-on-exec, with drop count and, where it is
+/// not the bound one, destination address delivered as control messages. Movable; must outlive the backends.
 class ListenSockets {
  public:
   /// `listens`: 1..kMaxListens endpoints. Port 0 picks one port that all shards share. "[::]" serves IPv4 as
@@ -100,8 +102,8 @@ class ListenSockets {
 
  private:
   std::expected<void, IoError> bind_patiently(int fd, const ShardSocket& s);
-  std::expected<Fd, IoError> first_of_group(ShardSocket& s, const PortRange& reserved);
-  std::expected<Fd, IoError> next_of_group(const ShardSocket& s);
+  std::expected<Fd, IoError> first_of_group(ShardSocket& s, const SocketOptions& options);
+  std::expected<Fd, IoError> next_of_group(const ShardSocket& s, bool ecn);
   std::expected<void, IoError> open_group(Endpoint e, std::span<const Endpoint> listens,
                                           const SocketOptions& options);
 

@@ -74,6 +74,18 @@ std::optional<UdpDatagram> read_ipv6(Bytes b) {
   return d;
 }
 
+/// `d` has the addresses, `udp` header and payload.
+bool is_summed(const UdpDatagram& d, Bytes udp, uint64_t pseudo) {
+  const bool absent = load_be<uint16_t>(&udp[6]) == 0;
+  if (absent) return d.from.is_v4();
+  return finish_sum(add_to_sum(pseudo, udp)) == 0;
+}
+
+bool is_left_to_device(Bytes udp, uint64_t pseudo) {
+  const auto sum = static_cast<uint16_t>(~finish_sum(pseudo));
+  return std::memcmp(&udp[6], &sum, sizeof sum) == 0;
+}
+
 }  // namespace
 
 void write_ethernet(uint8_t* at, const MacAddress& to, const MacAddress& from, bool ipv4) {
@@ -111,7 +123,7 @@ size_t write_ip_udp(uint8_t* at, const Endpoint& from, const Endpoint& to, Bytes
   return headers;
 }
 
-std::optional<UdpDatagram> read_ip_udp(Bytes b) {
+std::optional<UdpDatagram> read_ip_udp(Bytes b, Unsummed unsummed) {
   if (b.empty()) return std::nullopt;
   std::optional<UdpDatagram> d;
   if (b[0] >> 4 == 4) d = read_ipv4(b);
@@ -120,10 +132,10 @@ std::optional<UdpDatagram> read_ip_udp(Bytes b) {
   const Bytes udp = d->payload;
   const size_t length = load_be<uint16_t>(&udp[4]);
   if (length < kUdpHeader || length > udp.size()) return std::nullopt;
-  const bool absent = load_be<uint16_t>(&udp[6]) == 0;
-  if (absent && !d->from.is_v4()) return std::nullopt;
-  const uint64_t sum = pseudo_header(d->from.addr, d->to.addr, length);
-  if (!absent && finish_sum(add_to_sum(sum, udp.first(length))) != 0) return std::nullopt;
+  const uint64_t pseudo = pseudo_header(d->from.addr, d->to.addr, length);
+  if (!is_summed(*d, udp.first(length), pseudo) &&
+      (unsummed == Unsummed::refused || !is_left_to_device(udp, pseudo)))
+    return std::nullopt;
   d->from.port = load_be<uint16_t>(udp.data());
   d->to.port = load_be<uint16_t>(&udp[2]);
   d->payload = udp.first(length).subspan(kUdpHeader);

@@ -60,9 +60,15 @@ struct UdpDatagram {
   uint8_t hop_limit = 0;
 };
 
+/// What to do with a datagram whose UDP checksum is still left to a device: see write_ip_udp_unsummed().
+enum class Unsummed : uint8_t {
+  refused,
+  accepted,  ///< what a virtual interface receives of its own host has seen no wire
+};
+
 /// Reads an IPv4 or IPv6 packet that starts at b[0]; bytes behind its end (Ethernet padding) are passed over.
 /// IPv4 options are; IPv6 extension headers are not, nor is a fragment. Empty unless lengths agree and both
 /// checksums are right; the UDP checksum may be absent with IPv4 (RFC 768), not with IPv6 (RFC 8200 §8.1).
-std::optional<UdpDatagram> read_ip_udp(Bytes b);
+std::optional<UdpDatagram> read_ip_udp(Bytes b, Unsummed unsummed = Unsummed::refused);
 
 }  // namespace sluice::wire

@@ -157,6 +157,8 @@ Contestants::Words Contestants::relay(const std::string& mode, const Words& more
           "--relay-port-mode",
           mode,
           "--transmit",
+          mode == "steered" ? "frames" : "sockets",
+          "--receive",
           mode == "steered" ? "frames" : "sockets"};
   w.insert(w.end(), more.begin(), more.end());
   return w;

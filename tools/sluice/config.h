@@ -48,6 +48,7 @@ struct Config {
   std::string relay_ports = "49152-65535";
   sluice_relay_ports relay_port_mode = SLUICE_RELAY_PORTS_AUTO;
   sluice_transmit transmit = SLUICE_TRANSMIT_AUTO;
+  sluice_receive receive = SLUICE_RECEIVE_SOCKETS;
   unsigned max_streams = 4096;
   unsigned max_flows = 65536, max_routes = 65536;
   unsigned flow_idle_s = 60;

@@ -41,6 +41,7 @@ void EngineConfig::relay(const Config& config, const RelaySecrets& secrets) {
   c.relay_ports = config.relay_ports.c_str();
   c.relay_port_mode = config.relay_port_mode;
   c.transmit = config.transmit;
+  c.receive = config.receive;
   c.max_streams = config.max_streams;
   c.max_flows = config.max_flows;
   c.max_routes = config.max_routes;

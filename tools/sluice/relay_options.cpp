@@ -17,6 +17,8 @@ constexpr std::array kRoles{Choice<sluice_tier>{"relay", SLUICE_TIER_RELAY},
 constexpr std::array kPortModes{Choice<sluice_relay_ports>{"auto", SLUICE_RELAY_PORTS_AUTO},
                                 Choice<sluice_relay_ports>{"sockets", SLUICE_RELAY_PORTS_SOCKETS},
                                 Choice<sluice_relay_ports>{"steered", SLUICE_RELAY_PORTS_STEERED}};
+constexpr std::array kReceives{Choice<sluice_receive>{"sockets", SLUICE_RECEIVE_SOCKETS},
+                               Choice<sluice_receive>{"frames", SLUICE_RECEIVE_FRAMES}};
 constexpr std::array kTransmits{Choice<sluice_transmit>{"auto", SLUICE_TRANSMIT_AUTO},
                                 Choice<sluice_transmit>{"sockets", SLUICE_TRANSMIT_SOCKETS},
                                 Choice<sluice_transmit>{"frames", SLUICE_TRANSMIT_FRAMES}};
@@ -132,6 +134,10 @@ constexpr Option kRelayOptions[] = {
      "frames: past the kernel's UDP and its output filter, with prebuilt headers; auto: where a relay may",
      "auto", Kind::text, false, [](C& c, V v) { return choose(v, kTransmits, c.transmit); },
      [](const C& c) { return chosen(c.transmit, kTransmits); }},
+    {"receive", "sockets|frames", "Relay",
+     "frames: by AF_XDP, before the kernel's UDP and its input filter, of whole interfaces", "sockets",
+     Kind::text, false, [](C& c, V v) { return choose(v, kReceives, c.receive); },
+     [](const C& c) { return chosen(c.receive, kReceives); }},
     {"max-flows", "N", "Relay", "Relayed flows at once", "65536", Kind::number, false,
      [](C& c, V v) { return number(v, 1, 16'777'216, c.max_flows); },
      [](const C& c) { return std::to_string(c.max_flows); }},

@@ -28,6 +28,8 @@ MmsgBackend::MmsgBackend(std::span<const ShardSocket> sockets, PacketPool& pool,
       relay_ports_(options.relay_ports),
       shard_(options.shard) {
   polls_.push_back({.fd = waker_.fd(), .events = POLLIN, .revents = 0});
+  if (options.xdp) queues_ = options.xdp->queues(shard_);
+  for (const auto& q : queues_) polls_.push_back({.fd = q->fd(), .events = POLLIN, .revents = 0});
   for (const ShardSocket& s : sockets) add_socket(s);
   for (size_t i = 0; i < kRxBurst; ++i) {
     headers_[i] = {};
@@ -74,13 +76,51 @@ void MmsgBackend::rearm(uint32_t used) {
 
 Micros MmsgBackend::receive(RxBatch& rx, Micros deadline, DropCounters& drops) {
   const size_t had = rx.size();
-  if (!rx.full() && !poll_sockets(rx, drops) && deadline > kPoll && waker_.may_sleep()) {
+  if (!rx.full() && !read_frames(rx, drops) && !poll_sockets(rx, drops) && deadline > kPoll &&
+      waker_.may_sleep()) {
     sleep(deadline);
-    poll_sockets(rx, drops);
+    if (!read_frames(rx, drops)) poll_sockets(rx, drops);
   }
   const Micros now = monotonic_now();
   for (size_t i = had; i < rx.size(); ++i) rx[i].rx_time = now;
   return now;
+}
+
+/// A relay port may have been closed while a frame for it waited.
+void MmsgBackend::drop_closed(RxBatch& rx, size_t from, DropCounters& drops) {
+  size_t kept = from;
+  for (size_t i = from; i < rx.size(); ++i) {
+    const Endpoint& to = rx[i].local;
+    if (ports_.space().index(to) == PortSpace::kNone || ports_.index(to) != ShardPorts::kNone) {
+      if (kept != i) rx[kept] = rx[i];
+      ++kept;
+      continue;
+    }
+    drops.add(Drop::port_closed);
+    pool_.drop(rx[i].slot);
+    --counters_.rx_packets;
+    counters_.rx_bytes -= rx[i].len;
+  }
+  rx.truncate(kept);
+}
+
+/// True: there were some, and the sockets, where little arrives then, need no look this time.
+bool MmsgBackend::read_frames(RxBatch& rx, DropCounters& drops) {
+  constexpr uint32_t kMostWithoutSockets = 8;
+  constexpr uint32_t kReadsPerLook = 4096;  // at what was lost, which is a system call
+  if (queues_.empty()) return false;
+  const size_t had = rx.size();
+  bool any = false;
+  for (const auto& q : queues_)
+    if (!rx.full()) any |= q->receive(rx, pool_, counters_, drops);
+  if (ports_.granted()) drop_closed(rx, had, drops);
+  if (++reads_ % kReadsPerLook == 0)
+    for (const auto& q : queues_) counters_.kernel_drops += q->take_lost();
+  frames_only_ = any ? frames_only_ + 1 : 0;
+  if (frames_only_ <= kMostWithoutSockets) return any;
+  frames_only_ = 0;
+  if (!rx.full()) poll_sockets(rx, drops);
+  return true;
 }
 
 /// One round over the sockets; true if anything was there, even if it had to be dropped.

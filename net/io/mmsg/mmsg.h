@@ -20,6 +20,7 @@
 #include "net/io/shard_ports.h"
 #include "net/io/tx_plan.h"
 #include "net/io/waker.h"
+#include "net/io/xdp/receive.h"
 
 namespace sluice::io {
 
@@ -52,6 +53,8 @@ class alignas(64) MmsgBackend final : public Backend {
   void point_at(size_t i, SlotIndex slot);
   void add_socket(const ShardSocket& s);
   bool poll_sockets(RxBatch& rx, DropCounters& drops);
+  bool read_frames(RxBatch& rx, DropCounters& drops);
+  void drop_closed(RxBatch& rx, size_t from, DropCounters& drops);
   bool read_ports(RxBatch& rx, DropCounters& drops);
   /// At most `burst` datagrams; returns how many were there.
   unsigned read_socket(RxSocket& s, unsigned burst, RxBatch& rx, DropCounters& drops);
@@ -61,7 +64,8 @@ class alignas(64) MmsgBackend final : public Backend {
 
   PacketPool& pool_;
   std::vector<RxSocket> sockets_;
-  std::vector<pollfd> polls_;  // the waker's, the sockets', then, if ports are sockets, all those ports'
+  std::vector<pollfd>
+      polls_;  // the waker's, queues' and sockets', then, if ports are sockets, all those ports'
   // Socket to begin with, so that a busy one starves no other; the relay ports together count as one.
   size_t next_ = 0;
   Waker waker_;
@@ -73,6 +77,9 @@ class alignas(64) MmsgBackend final : public Backend {
   Fd epoll_;                                 // of the relay ports
   uint32_t round_ = 2;                       // of calls to read_ports()
   std::unique_ptr<link::Transmitter> link_;  // null: sockets only
+  std::span<const std::unique_ptr<XdpQueue>> queues_;
+  uint32_t reads_ = 0;        // of frames
+  uint32_t frames_only_ = 0;  // calls of receive() in a row that took frames and looked at no socket
 
   // Receive side: headers [0, armed_) have a slot.
   uint32_t armed_ = 0;

@@ -7,33 +7,10 @@
 #include <linux/in.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "grant.bpf.h"
 // clang-format on
 
-#define MAX_ADDRESSES 16
-#define BLOCK_PORTS 64
 #define FAMILY_IPV6 10  // AF_INET6, whose header is not to be had here
-
-// Set before it is loaded; as in struct Grant of ports.cpp. IPv4 is ::ffff:a.b.c.d.
-const volatile struct {
-  __u32 addresses;
-  __u32 lo;  // a multiple of BLOCK_PORTS
-  __u32 hi;
-  __u32 blocks;  // of each address
-  __u32 address[MAX_ADDRESSES][4];
-} grant = {};
-
-// For each block of ports, address by address: who has each port open, as 1 + shard. The shards write here
-// through shared memory.
-struct block {
-  __u8 owner[BLOCK_PORTS];
-};
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, 1);  // set when it is loaded
-  __type(key, __u32);
-  __type(value, struct block);
-} blocks SEC(".maps");
 
 // 2 * shard: its IPv4 socket; 2 * shard + 1: its IPv6 socket.
 struct {
@@ -42,11 +19,6 @@ struct {
   __type(key, __u32);
   __type(value, __u64);
 } sockets SEC(".maps");
-
-static __always_inline int is_at(__u32 i, const __u32* a) {
-  return grant.address[i][3] == a[3] && grant.address[i][0] == a[0] && grant.address[i][1] == a[1] &&
-         grant.address[i][2] == a[2];
-}
 
 SEC("sk_lookup")
 int relay_ports(struct bpf_sk_lookup* ctx) {
@@ -61,15 +33,7 @@ int relay_ports(struct bpf_sk_lookup* ctx) {
     a[2] = ctx->local_ip6[2];
     a[3] = ctx->local_ip6[3];
   }
-  __u32 i = 0;
-  for (; i < MAX_ADDRESSES; ++i) {
-    if (i >= grant.addresses) return SK_PASS;
-    if (is_at(i, a)) break;
-  }
-  __u32 at = i * grant.blocks + (port - grant.lo) / BLOCK_PORTS;
-  struct block* block = bpf_map_lookup_elem(&blocks, &at);
-  if (!block) return SK_PASS;
-  __u32 owner = block->owner[port % BLOCK_PORTS];
+  __u32 owner = owner_of(a, port);
   if (owner == 0) return SK_PASS;
   __u32 socket = 2 * (owner - 1) + ipv6;
   struct bpf_sock* sk = bpf_map_lookup_elem(&sockets, &socket);

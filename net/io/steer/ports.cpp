@@ -13,20 +13,11 @@
 #include "net/io/address.h"
 #include "net/io/socket_options.h"
 #include "net/io/steer/bpf_object.h"
+#include "net/io/steer/grant.h"
 #include "net/io/steer/ports_object.h"
 
 namespace sluice::io {
 namespace {
-
-/// As `grant` in ports.bpf.c.
-struct Grant {
-  uint32_t addresses;
-  uint32_t lo;
-  uint32_t hi;
-  uint32_t blocks;
-  std::array<Address, kMaxRelayAddresses> address;
-};
-static_assert(sizeof(Grant) == 16 + 16 * kMaxRelayAddresses);
 
 IoError ports_error(int error, std::string_view what) {
   if (error == EPERM || error == EACCES)
@@ -107,12 +98,7 @@ struct SteeredPorts::Impl {
 std::expected<void, IoError> SteeredPorts::Impl::load(const PortSpace& space, uint32_t shards) {
   object = open_bpf_object(kPortsObject, sizeof kPortsObject);
   if (!object) return std::unexpected(ports_error(errno, "reading the BPF object"));
-  Grant grant{.addresses = static_cast<uint32_t>(space.addresses().size()),
-              .lo = space.at(0).port,
-              .hi = space.ports().hi,
-              .blocks = space.blocks(),
-              .address = {}};
-  std::ranges::copy(space.addresses(), grant.address.begin());
+  const Grant grant = grant_of(space);
   if (::bpf_map__set_initial_value(map_of(object, ".rodata"), &grant, sizeof grant) != 0 ||
       ::bpf_map__set_max_entries(map_of(object, "blocks"), space.size() / kPortBlock) != 0 ||
       ::bpf_map__set_max_entries(map_of(object, "sockets"), 2 * shards) != 0)
@@ -190,6 +176,8 @@ std::span<const ShardSocket> SteeredPorts::receivers(uint32_t shard) const {
 std::span<const ShardSocket> SteeredPorts::senders(uint32_t shard) const {
   return std::span(impl_->senders).subspan(shard * impl_->families, impl_->families);
 }
+
+int SteeredPorts::owners_map() const { return map_fd(impl_->object, "blocks"); }
 
 uint32_t SteeredPorts::rcvbuf_granted() const { return impl_->rcvbuf_granted; }
 

@@ -36,6 +36,8 @@ class SteeredPorts {
   std::span<const ShardSocket> senders(uint32_t shard) const;
   /// Granted by the kernel for every receiver (the smallest of them), in its own accounting.
   uint32_t rcvbuf_granted() const;
+  /// For other programs: by block of ports, who has them open. Lives as long as this; -1: not built in.
+  int owners_map() const;
 
   // Any thread; each port is one shard's business. `index` as PortSpace numbers it.
 

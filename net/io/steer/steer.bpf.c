@@ -8,21 +8,8 @@
 #include <linux/in.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "flows.bpf.h"
 // clang-format on
-
-// As in struct FlowKey of steer.cpp. IPv4 is ::ffff:a.b.c.d; ports in network order.
-struct flow_key {
-  __u8 addr[16];
-  __be16 port;
-  __be16 local_port;
-};
-
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 1);  // set when it is loaded
-  __type(key, struct flow_key);
-  __type(value, __u32);
-} flows SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_REUSEPORT_SOCKARRAY);

@@ -15,7 +15,7 @@
 namespace sluice::io {
 namespace {
 
-/// As struct flow_key in steer.bpf.c.
+/// As struct flow_key in flows.bpf.h.
 struct FlowKey {
   std::array<uint8_t, 16> addr;
   uint16_t port;  // network order
@@ -125,6 +125,8 @@ bool Steering::erase(const Endpoint& remote, uint16_t local_port) {
   const FlowKey key = key_of(remote, local_port);
   return ::bpf_map_delete_elem(impl_->flows, &key) == 0;
 }
+
+int Steering::flows_map() const { return impl_->flows; }
 
 SteeringCounters Steering::counters() const {
   const int cpus = ::libbpf_num_possible_cpus();

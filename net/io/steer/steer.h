@@ -41,6 +41,8 @@ class Steering {
   /// False if there was none.
   bool erase(const Endpoint& remote, uint16_t local_port);
   SteeringCounters counters() const;
+  /// For other programs: the map of flows. Lives as long as this; -1: not built in.
+  int flows_map() const;
 
  private:
   struct Impl;

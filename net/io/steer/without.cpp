@@ -18,6 +18,7 @@ std::expected<Steering, IoError> Steering::attach(const ListenSockets&, uint32_t
 bool Steering::set(const Endpoint&, uint16_t, ShardId) { return false; }
 bool Steering::erase(const Endpoint&, uint16_t) { return false; }
 SteeringCounters Steering::counters() const { return {}; }
+int Steering::flows_map() const { return -1; }
 
 struct SteeredPorts::Impl {};
 
@@ -32,5 +33,6 @@ std::expected<SteeredPorts, IoError> SteeredPorts::attach(const PortSpace&, uint
 std::span<const ShardSocket> SteeredPorts::receivers(uint32_t) const { return {}; }
 std::span<const ShardSocket> SteeredPorts::senders(uint32_t) const { return {}; }
 uint32_t SteeredPorts::rcvbuf_granted() const { return 0; }
+int SteeredPorts::owners_map() const { return -1; }
 
 }  // namespace sluice::io

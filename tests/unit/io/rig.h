@@ -159,8 +159,7 @@ struct Rig {
       : own(slots) {
     std::vector<Endpoint> endpoints;
     for (const auto l : listens) endpoints.push_back(ep(l));
-    auto opened =
-        ListenSockets::open(endpoints, {.shards = 1, .rcvbuf_bytes = 8u << 20, .sndbuf_bytes = 4u << 20});
+    auto opened = ListenSockets::open(endpoints, {.shards = 1, .ecn = true});
     REQUIRE_MESSAGE(opened, (opened ? "" : opened.error().message));
     sockets = std::move(*opened);
     auto made = make_backend(setup.kind, sockets->shard(0), own.pool, setup.options);
