@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "net/io/address.h"
+#include "net/io/xdp/receive.h"
 
 namespace sluice::io {
 
@@ -32,7 +33,9 @@ unsigned drain_to_nowhere(int fd, IoCounters& counters, DropCounters& drops) {
 std::expected<void, IoError> make_link(const BackendOptions& options, PacketPool& pool,
                                        std::unique_ptr<link::Transmitter>& out) {
   if (!options.link) return {};
-  auto made = link::Transmitter::make(*options.link, pool, {.frames = {.gso = options.gso}});
+  link::FrameOptions frames{.gso = options.gso};
+  if (options.xdp) frames.queues = options.xdp->queues(options.shard);
+  auto made = link::Transmitter::make(*options.link, pool, {.frames = frames});
   if (!made) return std::unexpected(made.error());
   out = std::move(*made);
   return {};

@@ -1,5 +1,6 @@
 #include "net/io/link/frame_writer.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -54,6 +55,7 @@ struct Interface {
   bool segments = true;  ///< no run was ever refused
   Fd plain;
   Fd segmenting;
+  XdpQueue* queue = nullptr;
 };
 
 IoError open_error(int error) {
@@ -91,6 +93,7 @@ bool is_gone(int error) { return error == ENETDOWN || error == ENXIO || error ==
 struct FrameWriter::Impl {
   std::array<Interface, kInterfaces> interfaces;
   bool gso = true;
+  std::span<const std::unique_ptr<XdpQueue>> queues;
 
   uint32_t datagrams = 0;
   uint32_t messages = 0;
@@ -118,6 +121,7 @@ struct FrameWriter::Impl {
   int interface_for(uint32_t ifindex);
   void finish(Message& m, Headers& h);
   void flush(size_t interface, Flushed& f);
+  bool flush_by_queue(Interface& i, uint32_t n, Flushed& f);
   uint32_t gather(size_t interface);
   void refuse(uint32_t from, uint32_t to);
 };
@@ -125,6 +129,7 @@ struct FrameWriter::Impl {
 std::expected<FrameWriter, IoError> FrameWriter::open(const FrameOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->gso = options.gso;
+  impl->queues = options.queues;
   for (Interface& i : impl->interfaces) {
     i.plain = packet_socket(false, options.sndbuf_bytes);
     if (i.plain) i.segmenting = packet_socket(true, options.sndbuf_bytes);
@@ -163,6 +168,8 @@ int FrameWriter::Impl::interface_for(uint32_t ifindex) {
   const bool bound = bind_to(i.plain, ifindex) && bind_to(i.segmenting, ifindex);
   i.ifindex = bound ? ifindex : 0;
   i.segments = true;
+  const auto queue = std::ranges::find(queues, ifindex, [](const auto& q) { return q->ifindex(); });
+  i.queue = queue == queues.end() ? nullptr : queue->get();
   return bound ? spare : -1;
 }
 
@@ -256,6 +263,7 @@ uint32_t FrameWriter::Impl::gather(size_t interface) {
 void FrameWriter::Impl::flush(size_t interface, Flushed& f) {
   Interface& i = interfaces[interface];
   const uint32_t n = gather(interface);
+  if (flush_by_queue(i, n, f)) return;
   const int fd = i.runs ? i.segmenting.get() : i.plain.get();
   bool retried = false;
   for (uint32_t at = 0; at < n;) {
@@ -282,6 +290,23 @@ void FrameWriter::Impl::flush(size_t interface, Flushed& f) {
     }
   }
   i.used = i.runs = false;
+}
+
+/// False: not a batch for it. What is too long for its buffers would not have fitted the path.
+bool FrameWriter::Impl::flush_by_queue(Interface& i, uint32_t n, Flushed& f) {
+  if (i.queue == nullptr || i.runs || i.queue->send_room() < n) return false;
+  for (uint32_t at = 0; at < n; ++at) {
+    const Message& m = message[order[at]];
+    if (!i.queue->put({header[at].msg_hdr.msg_iov, header[at].msg_hdr.msg_iovlen})) {
+      refuse(at, at + 1);
+      continue;
+    }
+    ++f.packets;
+    f.bytes += m.bytes;
+  }
+  f.calls += i.queue->send();
+  i.used = false;
+  return true;
 }
 
 void FrameWriter::Impl::refuse(uint32_t from, uint32_t to) {

@@ -17,12 +17,16 @@
 #include "net/base/endpoint.h"
 #include "net/io/backend.h"
 #include "net/io/link/path.h"
+#include "net/io/xdp/queue.h"
 
 namespace sluice::io::link {
 
 struct FrameOptions {
   bool gso = true;  ///< runs of equal sizes from one endpoint to another travel as one frame until the device
   uint32_t sndbuf_bytes = 4u << 20;  ///< asked for
+  /// Where one is of a frame's interface, and a batch there has no run, it is sent by that instead of a
+  /// packet socket. Each is this thread's alone and must outlive the writer.
+  std::span<const std::unique_ptr<XdpQueue>> queues{};
 };
 
 /// What became of the datagrams that were queued.

@@ -1,12 +1,15 @@
-// One receive queue of one interface, read without the kernel's UDP/IP stack: an AF_XDP socket and the memory
-// that its frames are in.
+// One queue of one interface without the kernel's UDP/IP stack: an AF_XDP socket and the memory that its
+// frames are in. Received frames are read out of it, frames to send are written into it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <span>
 #include <string>
+
+#include <sys/uio.h>
 
 #include "net/base/drop.h"
 #include "net/base/packet.h"
@@ -17,7 +20,7 @@ namespace sluice::io {
 
 class XdpQueue {
  public:
-  /// Frames that can wait to be read. Each has a buffer of kFrameBytes.
+  /// Frames that can wait to be read, and as many to be sent. Each has a buffer of kFrameBytes.
   static constexpr uint32_t kFrames = 2048;
   static constexpr uint32_t kFrameBytes = 2048;
 
@@ -30,6 +33,7 @@ class XdpQueue {
   XdpQueue& operator=(const XdpQueue&) = delete;
 
   int fd() const;
+  uint32_t ifindex() const;
   bool zero_copy() const;
 
   // One thread from now on.
@@ -38,7 +42,15 @@ class XdpQueue {
   /// cannot be had are taken all the same and counted (pool_empty, oversize, bad_checksum). False: nothing
   /// waited. No system call, but where the driver asks to be woken.
   bool receive(RxBatch& rx, PacketPool& pool, IoCounters& counters, DropCounters& drops);
-  /// Frames lost since the last call because they were not read in time. A system call.
+  /// Frames that put() takes now. Looks at what has left meanwhile; no system call.
+  uint32_t send_room();
+  /// Queues the frame that `parts` make up, in order; there is room for it. False: too long.
+  bool put(std::span<const iovec> parts);
+  /// Hands what was put() to the device. What it has no room for now leaves at a later call. Returns the
+  /// system calls that took.
+  uint32_t send();
+
+  /// Received frames lost since the last call because they were not read in time. A system call.
   uint64_t take_lost();
 
  private:

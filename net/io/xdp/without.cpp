@@ -7,6 +7,10 @@ struct XdpQueue::Impl {};
 XdpQueue::XdpQueue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 XdpQueue::~XdpQueue() = default;
 int XdpQueue::fd() const { return -1; }
+uint32_t XdpQueue::ifindex() const { return 0; }
+uint32_t XdpQueue::send_room() { return 0; }
+bool XdpQueue::put(std::span<const iovec>) { return false; }
+uint32_t XdpQueue::send() { return 0; }
 bool XdpQueue::receive(RxBatch&, PacketPool&, IoCounters&, DropCounters&) { return false; }
 uint64_t XdpQueue::take_lost() { return 0; }
 

@@ -5,6 +5,8 @@
 #include <net/ethernet.h>
 #include <sys/syscall.h>
 
+#include "net/io/link/frame_writer.h"
+#include "net/io/link/neighbours.h"
 #include "net/io/steer/steer.h"
 #include "net/io/xdp/receive.h"
 #include "tests/unit/io/two_hosts.h"
@@ -280,6 +282,59 @@ TEST_CASE("a flow that is another shard's than its queue's goes to that shard's 
   lands(1);
   REQUIRE(steering->erase(peer->here(), sockets.bound()[0].port));
   lands(0);
+}
+
+/// How frames leave for `to`, which answers.
+link::Path path_to(const Endpoint& to) {
+  Peer("10.77.0.1:0").send(to, "who are you?");
+  auto neighbours = link::Neighbours::make();
+  REQUIRE(neighbours);
+  std::optional<link::Path> path;
+  until([&] {
+    if (const auto p = (*neighbours)->look_up(parse_address("10.77.0.1").value(), to.addr)) path = *p;
+    return path.has_value();
+  });
+  return *path;
+}
+
+TEST_CASE("frames leave by the queue too, in order, through more buffers than there are") {
+  if (!may_run()) return;
+  TwoHosts hosts;
+  FrameRig rig({"10.77.0.1:0"});
+  auto peer = peer_there(hosts, "10.77.0.2:0");
+  const link::Path path = path_to(peer->here());
+  CHECK(peer->receive().bytes == "who are you?");
+  auto writer = link::FrameWriter::open({.queues = rig.frames->queues(0)});
+  REQUIRE(writer);
+  XdpQueue& queue = *rig.frames->queues(0)[0];
+  uint32_t next = 0;
+  for (int round = 0; round < 100; ++round) {
+    std::vector<std::string> texts;
+    for (int i = 0; i < 50; ++i)
+      texts.push_back(fmt::format("{}{}", std::string(static_cast<size_t>(i % 7), 'x'), round * 50 + i));
+    uint64_t bytes = 0;
+    // Never two of one size in a row, which would be a run.
+    for (const auto& t : texts) {
+      const Bytes b{reinterpret_cast<const uint8_t*>(t.data()), t.size()};
+      REQUIRE(writer->push(path, rig.sockets->bound()[0], peer->here(), b));
+      bytes += t.size();
+    }
+    const link::Flushed f = writer->flush();
+    CHECK(f.packets == 50);
+    CHECK(f.bytes == bytes);
+    CHECK(writer->refused().empty());
+    for (int i = 0; i < 50; ++i, ++next) {
+      const auto d = peer->receive();
+      CHECK(d.bytes == fmt::format("{}{}", std::string(next % 50 % 7, 'x'), next));
+      CHECK(str(d.from) == str(rig.sockets->bound()[0]));
+    }
+  }
+  // Once the receiver has taken all, so have we back.
+  until([&] { return queue.send_room() == XdpQueue::kFrames; });
+  const std::string long_one(XdpQueue::kFrameBytes + 1, 'x');
+  const iovec part{.iov_base = const_cast<char*>(long_one.data()), .iov_len = long_one.size()};
+  CHECK(!queue.put({&part, 1}));
+  CHECK(queue.send_room() == XdpQueue::kFrames);
 }
 
 TEST_CASE("when it goes everything arrives in the sockets again") {
