@@ -214,6 +214,12 @@ static void configurations(void) {
   c.max_flows = 0;
   refuse_relay_config(&c, "max_flows");
   c = test_config(SLUICE_IO_AUTO);
+  /* io_uring and frames do not go together. */
+  c.receive = SLUICE_RECEIVE_FRAMES;
+  c.io = SLUICE_IO_URING;
+  refuse_relay_config(&c, "receive");
+  c.io = SLUICE_IO_AUTO;
+  c.receive = SLUICE_RECEIVE_SOCKETS;
   c.relay_ports = "80-90";
   refuse_relay_config(&c, "relay_ports");
   c = test_config(SLUICE_IO_AUTO);

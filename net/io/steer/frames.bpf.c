@@ -12,8 +12,8 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include "flows.bpf.h"
-#include "grant.bpf.h"
+#include "net/io/steer/flows.bpf.h"
+#include "net/io/steer/grant.bpf.h"
 // clang-format on
 
 #define MAX_QUEUES 64

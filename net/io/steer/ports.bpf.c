@@ -7,7 +7,7 @@
 #include <linux/in.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include "grant.bpf.h"
+#include "net/io/steer/grant.bpf.h"
 // clang-format on
 
 #define FAMILY_IPV6 10  // AF_INET6, whose header is not to be had here

@@ -8,7 +8,7 @@
 #include <linux/in.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include "flows.bpf.h"
+#include "net/io/steer/flows.bpf.h"
 // clang-format on
 
 struct {

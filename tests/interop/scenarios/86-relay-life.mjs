@@ -50,11 +50,12 @@ scenario('a client whose own address changes goes on after an ICE restart', asyn
   t.equal((await relay.json('/v1/relay')).flows_created, 2, 'flows made');
 }, { seconds: 90 });
 
-for (const mode of ['sockets', 'steered']) {
-  scenario(`a relay that is killed and started again goes on with the calls, by ports that are ${mode}`, async (t) => {
+for (const [mode, receive] of [['sockets', 'sockets'], ['steered', 'sockets'], ['steered', 'frames']]) {
+  scenario(`a relay that is killed and started again goes on with the calls, by ports that are ${mode}, `
+    + `receiving ${receive}`, async (t) => {
     const edge = await Edge.make(t);
     const media = await edge.startMedia();
-    const args = ['--relay-port-mode', mode];
+    const args = ['--relay-port-mode', mode, '--receive', receive];
     let relay = await edge.startRelay(args);
     const call = await talking(t, edge, media);
     await survives(t, call, 'relay restarted', async () => {

@@ -37,6 +37,7 @@ TEST_CASE("flags set every option of the relay tier") {
                          {"transmit", {"frames"}},
                          {"max-flows", {"1000000"}},
                          {"max-routes", {"0"}},
+                         {"receive", {"frames"}},
                          {"flow-idle", {"30"}},
                          {"turn-user", {"alice:secret", "@users"}},
                          {"turn-secret", {"@s"}},
@@ -53,6 +54,7 @@ TEST_CASE("flags set every option of the relay tier") {
   CHECK(c.relay_ports == "20000-30000");
   CHECK(c.relay_port_mode == SLUICE_RELAY_PORTS_SOCKETS);
   CHECK(c.transmit == SLUICE_TRANSMIT_FRAMES);
+  CHECK(c.receive == SLUICE_RECEIVE_FRAMES);
   CHECK(c.max_flows == 1'000'000);
   CHECK(c.max_routes == 0);
   CHECK(c.turn_on());
