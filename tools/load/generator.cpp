@@ -5,11 +5,13 @@
 namespace sluice::load {
 namespace {
 
-constexpr int kReceives = 8;  ///< batches per round: receiving keeps up with sending
-constexpr int kSends = 128;   ///< slots per round and direction
-constexpr int kOpens = 32;    ///< sessions begun per round
+constexpr int kReceives = 8;     ///< batches per round: receiving keeps up with sending
+constexpr int kSends = 128;      ///< slots per round and direction
+constexpr uint32_t kOpens = 32;  ///< sessions begun per round
 constexpr Nanos kSweepEvery = 1'000'000;
 constexpr uint32_t kSweepParts = 10;  ///< a timer is at most so many sweeps late
+/// But no sweep looks at more: of a million sessions a timer may be an eighth of a second late.
+constexpr uint32_t kSweepMost = 8192;
 constexpr size_t kMaxSeconds = 100'000;
 
 }  // namespace
@@ -129,20 +131,21 @@ void Generator::send(Session& session, const Schedule::Slot& slot, Way way, Nano
 bool Generator::open_due(Nanos now) {
   if (opened_ >= pace_.target || now < next_open_) return false;
   const auto step = static_cast<Nanos>(1e9 / pace_.setup_rate);
+  const uint32_t clump = bench_.options.setup_clump;
   // After a pause the clock of openings starts anew; what a stall delayed is made up for.
   if (opened_ == 0 || bench_.sessions.setup().begun == 0 || now - next_open_ > kSecond) next_open_ = now;
-  for (int i = 0; i < kOpens && opened_ < pace_.target && next_open_ <= now; ++i) {
+  for (uint32_t i = 0; i < std::max(kOpens, clump) && opened_ < pace_.target && next_open_ <= now; ++i) {
     const uint32_t s = opened_++;
     bench_.sessions.begin(s, now);
     protocol_.open(s, now);
-    next_open_ += step;
+    if (opened_ % clump == 0) next_open_ += clump * step;
   }
   return true;
 }
 
 void Generator::sweep(Nanos now) {
   next_sweep_ = now + kSweepEvery;
-  const uint32_t n = std::min(opened_, opened_ / kSweepParts + 64);
+  const uint32_t n = std::min({opened_, opened_ / kSweepParts + 64, kSweepMost});
   for (uint32_t i = 0; i < n; ++i) {
     if (swept_ >= opened_) swept_ = 0;
     const uint32_t s = swept_++;

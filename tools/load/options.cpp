@@ -28,6 +28,8 @@ Checked check_load(const Options& o) {
                              kMinPacket));
   if (!(o.setup_rate >= 0.1 && o.setup_rate <= 1e6))
     return wrong(fmt::format("--setup-rate: {} is out of range; give 0.1 to 1000000", o.setup_rate));
+  if (o.setup_clump < 1 || o.setup_clump > 1000)
+    return wrong(fmt::format("--setup-clump: {} is out of range; give 1 to 1000", o.setup_clump));
   if (!(o.ramp >= 0 && o.ramp <= 3600))
     return wrong(fmt::format("--ramp: {} s is out of range; give 0 to 3600", o.ramp));
   return {};

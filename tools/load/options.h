@@ -64,12 +64,13 @@ struct Options {
   WhipOptions whip;
 
   uint32_t sessions = 100;
-  double rate = 50;         ///< packets per second, session and direction
-  double seconds = 10;      ///< measured
-  double warmup = 1;        ///< sent before, not measured
-  double ramp = 0;          ///< seconds over which sessions begin; 0: as --setup-rate says
-  double setup_rate = 500;  ///< sessions begun per second
-  uint16_t size = 172;      ///< bytes of UDP payload, a channel's or SRTP's own bytes not counted
+  double rate = 50;          ///< packets per second, session and direction
+  double seconds = 10;       ///< measured
+  double warmup = 1;         ///< sent before, not measured
+  double ramp = 0;           ///< seconds over which sessions begin; 0: as --setup-rate says
+  double setup_rate = 500;   ///< sessions begun per second
+  uint32_t setup_clump = 1;  ///< of them, begun at once
+  uint16_t size = 172;       ///< bytes of UDP payload, a channel's or SRTP's own bytes not counted
   bool dtx = false;
   bool up = true, down = true;
 

@@ -45,6 +45,7 @@ void put_options(Json& j, const Options& o) {
   j.member("mode", name(o.mode)).member("to", o.mode == Mode::whip ? o.whip.url : text_of(o.target));
   j.member("sessions", o.sessions).member("rate", o.rate).member("seconds", o.seconds);
   j.member("warmup", o.warmup).member("ramp", o.ramp).member("setup_rate", o.setup_rate);
+  j.member("setup_clump", o.setup_clump);
   j.member("size", o.size).member("dtx", o.dtx).member("up", o.up).member("down", o.down);
   j.member("search", o.search).member("max_sessions", o.max_sessions).member("max_loss_percent", o.max_loss);
   j.member("trial_seconds", o.trial_seconds)

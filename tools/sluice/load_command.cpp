@@ -105,6 +105,7 @@ void LoadCommand::add_common(CLI::App& mode) {
   add("--seconds", o.seconds, "Measured", "S");
   add("--warmup", o.warmup, "Sent before, not measured", "S")->check(CLI::Range(0.0, 3600.0));
   add("--setup-rate", o.setup_rate, "Sessions begun per second", "N");
+  add("--setup-clump", o.setup_clump, "Of them, begun at once; the pace stays", "N");
   add("--ramp", o.ramp, "Begin them evenly over so long instead; 0: --setup-rate", "S");
   add("--cores", cores_, "Cores, one thread pinned to each, e.g. 1 or 2-3; none: one thread, not pinned",
       "LIST");

@@ -121,3 +121,52 @@ TEST_CASE("The series says in which second packets were meant to leave") {
     CHECK(series[i].ready == 2);
   }
 }
+
+TEST_CASE("Sessions that are begun in clumps keep the pace") {
+  Options o = UdpRig::make_options(UdpPath::pairs);
+  o.setup_clump = 8;
+  Rig<UdpProtocol> rig(44, o, {}, to_partner);
+  rig.generator.set_pace({.target = 44, .setup_rate = 1000});
+  const Nanos begun = rig.now;
+  const auto ready_after = [&](Nanos passed) {
+    rig.run(begun + passed);
+    return rig.sessions.setup().ready;
+  };
+  CHECK(ready_after(1'000'000) == 8);
+  CHECK(ready_after(7'500'000) == 8);
+  CHECK(ready_after(8'500'000) == 16);
+  CHECK(ready_after(39'500'000) == 40);
+  CHECK(ready_after(41'000'000) == 44);
+}
+
+namespace {
+
+/// Counts timers that have run out.
+class Alarms final : public Protocol {
+ public:
+  using Protocol::Protocol;
+  void open(uint32_t s, Nanos now) override {
+    bench_.sessions.ready(s, now);
+    bench_.sessions.set_timer(s, kStart + 60 * kSecond);
+  }
+  void on_timer(uint32_t, Nanos) override { ++rung; }
+  uint32_t rung = 0;
+};
+
+}  // namespace
+
+TEST_CASE("Of very many sessions a round looks at a part of the timers, and in turn at all of them") {
+  constexpr uint32_t kMany = 100'000;
+  Options o;
+  o.up = o.down = false;
+  Rig<Alarms> rig(kMany, o, {}, [](PretendWire&, const Datagram&) {});
+  rig.generator.set_pace({.target = kMany, .setup_rate = 1e6});
+  rig.wire.clock = rig.now;
+  while (rig.sessions.setup().ready < kMany) rig.run(rig.now + 10'000'000);
+  rig.now = kStart + 60 * kSecond;
+  rig.run(rig.now + 1'000'000, 1'000'000);
+  CHECK(rig.protocol.rung > 0);
+  CHECK(rig.protocol.rung < kMany / 10);
+  rig.run(rig.now + 20'000'000, 1'000'000);
+  CHECK(rig.protocol.rung == kMany);
+}

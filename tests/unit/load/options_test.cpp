@@ -31,6 +31,7 @@ TEST_CASE("What is wrong is named with its flag") {
       {"--seconds", [](Options& o) { o.seconds = 1e9; }},
       {"--size", [](Options& o) { o.size = 10; }},
       {"--setup-rate", [](Options& o) { o.setup_rate = -1; }},
+      {"--setup-clump", [](Options& o) { o.setup_clump = 0; }},
       {"--ramp", [](Options& o) { o.ramp = 1e6; }},
       {"--cores", [](Options& o) { o.cores = {100'000}; }},
       {"--to", [](Options& o) { o.target.port = 0; }},
