@@ -55,6 +55,15 @@ bool is_bound(uint16_t port) {
   return false;
 }
 
+/// Who is bound may still be starting, and what arrives meanwhile waits.
+bool is_ready(const ChildOptions& o) {
+  if (o.ready.empty()) return is_bound(o.udp_port);
+  std::ifstream log(o.log);
+  for (std::string line; std::getline(log, line);)
+    if (line.starts_with(o.ready)) return true;
+  return false;
+}
+
 std::string last_line(std::istream& in) {
   std::string last;
   for (std::string line; std::getline(in, line);)
@@ -85,7 +94,7 @@ std::expected<Child, std::string> Child::start(const ChildOptions& o) {
   Child child(pid);
   for (const Nanos end = now_ns() + kStartPatience; now_ns() < end; ::poll(nullptr, 0, kTickMs)) {
     if (!child.runs()) break;
-    if (is_bound(o.udp_port)) return child;
+    if (is_ready(o)) return child;
   }
   std::ifstream text(o.log);
   return std::unexpected(fmt::format("{} did not come up: {}", words.front(), last_line(text)));

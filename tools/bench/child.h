@@ -16,6 +16,7 @@ struct ChildOptions {
   unsigned core = 0;               ///< all its threads stay there
   std::string log;                 ///< file for stdout and stderr
   uint16_t udp_port = 0;           ///< bound when it is ready
+  std::string ready;               ///< begins a line that it prints then; empty: the port tells
 };
 
 /// Ends with this process, whatever that dies of.

@@ -9,10 +9,13 @@ constexpr uint16_t kForwarderPort = 5000, kSluicePort = 3478, kCoturnPort = 3479
                    kHttpPort = 18080;
 constexpr const char* kServerAddress = "198.18.0.1";
 constexpr const char* kRelayAddress = "198.18.0.2";
-/// Outside of what the system hands out to others, so that nobody has to look whether a port is taken.
-constexpr const char* kRelayPorts = "20000-32767";
+constexpr const char* kSecondRelayAddress = "198.18.0.3";
+/// All that nobody here listens on.
+constexpr const char* kManyRelayPorts = "6000-65535";
 constexpr const char* kFarSide = "198.19.0.1:7000";
 constexpr const char* kTurnUser = "bench:bench";
+/// What `sluice run` prints when it serves.
+constexpr const char* kReady = "ready ";
 /// The one of the first far side; the others have those behind it.
 constexpr uint32_t kNode = 7, kFarPort = 7000;
 
@@ -81,6 +84,7 @@ Contestant Contestants::receiver() const {
 Contestant Contestants::transparent(const std::string& mode, const std::string& title, double rate) const {
   Contestant c = base(mode, title, versions_.sluice, kSluicePort);
   c.programs = {relay(mode, {"--server", fmt::format("{}={}", kNode, kFarSide)})};
+  c.ready = kReady;
   c.load.mode = load::Mode::relay;
   c.load.relay.route_key = stage_.key("route");
   c.load.relay.ice_key = stage_.key("ice");
@@ -93,6 +97,7 @@ Contestant Contestants::turn(const std::string& mode, const std::string& title, 
   Contestant c = base(mode, title, versions_.sluice, kSluicePort);
   c.programs = {relay(
       mode, {"--turn-user", kTurnUser, "--turn-allow-peer", "198.19.0.0/16", "--max-allocations", "65536"})};
+  c.ready = kReady;
   turn_load(c.load, rate);
   return c;
 }
@@ -137,7 +142,7 @@ Contestant Contestants::coturn(double rate) const {
   return c;
 }
 
-Contestants::Words Contestants::relay(const std::string& mode, const Words& more) const {
+Contestants::Words Contestants::relay(const std::string& mode, const Words& more, const char* ports) const {
   Words w{stage_.self(),
           "run",
           "--role",
@@ -153,7 +158,7 @@ Contestants::Words Contestants::relay(const std::string& mode, const Words& more
           "--relay-address",
           kRelayAddress,
           "--relay-ports",
-          kRelayPorts,
+          ports,
           "--relay-port-mode",
           mode,
           "--transmit",
@@ -178,6 +183,43 @@ Contestant Contestants::trunk(const std::string& mode, const std::string& title,
   return c;
 }
 
+Contestant Contestants::held() const {
+  Contestant c = base("held", "Sluice, two relay addresses", versions_.sluice, kSluicePort);
+  c.programs = {relay("steered",
+                      {"--relay-address", kSecondRelayAddress, "--turn-user", kTurnUser, "--max-allocations",
+                       std::to_string(kHeld)},
+                      kManyRelayPorts)};
+  c.ready = kReady;
+  c.reservation = {"allocations per shard of", 1};
+  turn_load(c.load, 1);
+  c.load.sessions = kHeld;
+  return c;
+}
+
+Contestant Contestants::held_by_coturn() const {
+  Contestant c = coturn(1);
+  c.load.sessions = kHeldByCoturn;
+  return c;
+}
+
+Contestant Contestants::crowd(const std::string& mode, const std::string& title, uint32_t flows,
+                              double rate) const {
+  Contestant c = trunk(mode, title, 1);
+  c.key = fmt::format("{}-{}", mode, flows);
+  // Nobody is silent for longer than a round of all takes.
+  for (const std::string& word :
+       {std::string("--max-flows"), std::to_string(kMillion), std::string("--flow-idle"), std::string("600")})
+    c.programs.front().push_back(word);
+  c.reservation = {"flow table", kMillion};
+  c.load.sessions = flows;
+  c.load.setup_rate = 20'000;
+  c.load.rate = rate / flows;
+  c.load.quantum = static_cast<load::Nanos>(64e9 / rate);
+  // The packets are to be counted, not checks that a million clients would send beside them.
+  c.load.relay.consent = 3600 * load::kSecond;
+  return c;
+}
+
 Contestant Contestants::one_way(Contestant c, double rate, bool up) {
   c.load.rate = rate;
   (up ? c.load.down : c.load.up) = false;
@@ -190,6 +232,7 @@ Contestant Contestants::rooms(double rate) const {
   c.programs = {{stage_.self(), "run", "--role", "media", "--listen",
                  fmt::format("127.0.0.1:{}", kSluicePort), "--http", fmt::format("127.0.0.1:{}", kHttpPort),
                  "--cores", core()}};
+  c.ready = kReady;
   voice(c.load, rate);
   c.load.mode = load::Mode::whip;
   c.load.whip.port = std::to_string(kHttpPort);

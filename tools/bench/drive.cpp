@@ -1,11 +1,14 @@
 #include "tools/bench/drive.h"
 
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "tools/bench/cpu.h"
+#include "tools/bench/memory.h"
 #include "tools/load/credentials.h"
 #include "tools/load/fleet.h"
 
@@ -14,6 +17,8 @@ namespace {
 
 /// One of so many sessions may fail.
 constexpr uint64_t kTolerated = 100;
+
+std::string log_of(const Contestant& c, size_t program) { return fmt::format("{}-{}.log", c.key, program); }
 
 struct Servers {
   std::vector<Child> running;
@@ -25,8 +30,9 @@ std::expected<Servers, std::string> start(const Stage& stage, const Contestant& 
   for (size_t i = 0; i < c.programs.size(); ++i) {
     auto child = Child::start({.words = c.programs[i],
                                .core = i == 0 ? stage.options().server_core : stage.options().generator_core,
-                               .log = stage.file(fmt::format("{}-{}.log", c.key, i)),
-                               .udp_port = c.udp_port});
+                               .log = stage.file(log_of(c, i)),
+                               .udp_port = c.udp_port,
+                               .ready = c.ready});
     if (!child) return std::unexpected(child.error());
     out.running.push_back(std::move(*child));
   }
@@ -62,8 +68,20 @@ Sample setups_of(const load::SetupFigures& setup, const CpuTimes& cpu) {
   s.p50_ms = ms(setup.latency.percentile(50));
   s.p99_ms = ms(setup.latency.percentile(99));
   if (setup.ready == 0) return s;
+  s.repeated = static_cast<double>(setup.retransmissions) / static_cast<double>(setup.begun);
   s.setup_us = static_cast<double>(cpu.threads_ns + cpu.receive_ns) / 1e3 / static_cast<double>(setup.ready);
   return s;
+}
+
+/// What the sessions take in the measured program that had `before` bytes without them.
+void weigh(const Stage& stage, const Contestant& c, int64_t before, int64_t now, uint64_t held, Sample& s) {
+  if (held == 0) return;
+  s.held = static_cast<double>(held);
+  s.resident = static_cast<double>(now - before) / s.held;
+  if (!c.reservation) return;
+  std::ifstream log(stage.file(log_of(c, 0)));
+  const std::string text{std::istreambuf_iterator<char>(log), {}};
+  s.reserved = number_behind(text, c.reservation->words).value_or(0) / c.reservation->of;
 }
 
 /// The flood beside the contestant's load, if there is one; it has not begun.
@@ -92,6 +110,9 @@ std::expected<Sample, std::string> drive(const Stage& stage, const Contestant& c
   if (auto started = fleet.start(); !started) return std::unexpected(started.error());
   auto flood = make_flood(stage, c, *credentials);
   if (!flood) return std::unexpected(flood.error());
+  const pid_t measured = servers->measured().front();
+  const int64_t bytes_before = anonymous_bytes(measured);
+  int64_t bytes = 0;
   const CpuTimes start_of_setup = meter.read();
   CpuTimes begin, end;
   load::FleetWatch watch;
@@ -100,7 +121,10 @@ std::expected<Sample, std::string> drive(const Stage& stage, const Contestant& c
     if (phase == "warm-up" && *flood && !std::exchange(flooding, true)) (*flood)->begin(c.flood->sessions);
     return true;
   };
-  watch.window = [&](bool begins) { (begins ? begin : end) = meter.read(); };
+  watch.window = [&](bool begins) {
+    (begins ? begin : end) = meter.read();
+    bytes = anonymous_bytes(measured);
+  };
   const auto record = fleet.trial(load.sessions, o.setups ? 0.1 : o.seconds, watch);
   fleet.stop();
   if (!record) return std::unexpected(fmt::format("no session came up through {}", c.title));
@@ -108,7 +132,9 @@ std::expected<Sample, std::string> drive(const Stage& stage, const Contestant& c
   if (setup.failed * kTolerated > setup.begun)
     return std::unexpected(fmt::format("{}: {} of {} sessions failed: {}", c.title, setup.failed, setup.begun,
                                        setup.failures.begin()->first));
-  return o.setups ? setups_of(setup, begin - start_of_setup) : sample_of(*record, end - begin);
+  Sample s = o.setups ? setups_of(setup, begin - start_of_setup) : sample_of(*record, end - begin);
+  weigh(stage, c, bytes_before, bytes, setup.ready, s);
+  return s;
 }
 
 }  // namespace sluice::bench

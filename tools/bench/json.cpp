@@ -15,6 +15,8 @@ void put(Json& j, const Sample& s) {
       .member("core_ns_per_packet", s.core_ns);
   j.member("p50_ms", s.p50_ms).member("p99_ms", s.p99_ms);
   j.member("setups_per_second", s.setups).member("cpu_us_per_setup", s.setup_us);
+  j.member("repeated_share", s.repeated).member("held", s.held);
+  j.member("resident_bytes_each", s.resident).member("reserved_bytes_each", s.reserved);
   j.key("doubts").begin_array();
   for (const auto& why : s.doubts) j.value(why);
   j.end_array().end_object();

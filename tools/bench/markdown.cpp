@@ -41,6 +41,17 @@ std::string comparison_line(const Scenario& s, const Comparison& c) {
                      name(judge(spread, c.bar)));
 }
 
+std::string memory_lines(const Scenario& s) {
+  if (!s.memory) return {};
+  std::string out =
+      "\n| who | held at once | bytes resident for each | bytes reserved for each |\n|---|---:|---:|---:|\n";
+  for (const Entry& e : s.entries)
+    if (e.absent.empty())
+      out += fmt::format("| {} | {} | {} | {} |\n", cell(e.title), number(e, &Sample::held, 1, 0),
+                         number(e, &Sample::resident, 1, 0), number(e, &Sample::reserved, 1, 0));
+  return out;
+}
+
 /// What made single runs doubtful, each reason once with its count.
 std::string doubts(const Scenario& s) {
   std::string out;
@@ -65,6 +76,7 @@ std::string scenario_text(const Scenario& s) {
       "| who | version | offered/s | delivered/s | loss | CPU us/packet | core us/packet | p50 ms | p99 ms | "
       "CPU us/setup |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
   for (const Entry& e : s.entries) out += entry_line(e);
+  out += memory_lines(s);
   out += "\n| ratio | median | range | bar | verdict |\n|---|---:|---|---|---|\n";
   for (const Comparison& c : s.comparisons) out += comparison_line(s, c);
   return out + doubts(s);

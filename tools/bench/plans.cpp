@@ -6,6 +6,7 @@ namespace sluice::bench {
 namespace {
 
 constexpr double kRelayRate = 50, kTurnRate = 10;              ///< packets per second of a flow and direction
+constexpr double kCrowd = 40'000;                              ///< packets per second of all flows, each way
 constexpr double kFlood = 100'000, kHalfOfReceiver = 200'000;  ///< packets per second
 constexpr Bar at_least(double v) { return {Bar::Side::at_least, v}; }
 constexpr Bar at_most(double v) { return {Bar::Side::at_most, v}; }
@@ -58,7 +59,7 @@ Plan turn(const Contestants& make, double rate) {
 Plan setups(const Contestants& make) {
   Plan p{.key = "setups",
          .title = "TURN, allocations",
-         .load = "4 000 allocations with long-term credentials, 1 000 begun per second.",
+         .load = "9 000 allocations with long-term credentials, 3 000 begun per second in clumps of 64.",
          .contestants = {make.coturn(1), make.turn("sockets", "Sluice, portable", 1),
                          make.turn("steered", "Sluice, accelerated", 1)},
          .comparisons = {{"sockets", "coturn", Measure::setups_per_cpu, at_least(10)},
@@ -66,7 +67,9 @@ Plan setups(const Contestants& make) {
          .setups = true};
   for (Contestant& c : p.contestants) {
     c.load.turn.allocate_only = true;
-    c.load.sessions = 4000;
+    c.load.sessions = 9000;
+    c.load.setup_rate = 3000;
+    c.load.setup_clump = 64;
   }
   return p;
 }
@@ -119,12 +122,70 @@ Plan flood(const Contestants& make) {
                           {"calls", "", Measure::loss, at_most(0.1)}}};
 }
 
+Plan held(const Contestants& make) {
+  Plan p{.key = "held",
+         .title = "TURN, allocations held",
+         .load =
+             fmt::format("{} allocations at once over two relay addresses, 5 000 begun per second; of coturn "
+                         "{}, for the bytes of each.",
+                         Contestants::kHeld, Contestants::kHeldByCoturn),
+         .contestants = {make.held_by_coturn(), make.held()},
+         .comparisons = {{"held", "", Measure::held, at_least(Contestants::kHeld)},
+                         {"held", "", Measure::reserved, at_most(1024)},
+                         {"held", "", Measure::resident, at_most(1024)},
+                         {"held", "coturn", Measure::resident, {}}},
+         .setups = true,
+         .memory = true,
+         .takes_long = true};
+  for (Contestant& c : p.contestants) {
+    c.load.turn.allocate_only = true;
+    c.load.setup_rate = c.key == "held" ? 5000 : 3000;
+  }
+  return p;
+}
+
+Plan million(const Contestants& make) {
+  constexpr uint32_t kFew = 1000, kMany = Contestants::kMillion;
+  Plan p{.key = "million",
+         .title = "Relay, trunk, a million flows",
+         .load = fmt::format("1 000 and 1 000 000 flows with one Sluice media tier behind, 172 bytes, {:.0f} "
+                             "packets/s each way in clumps of 64, each flow in its turn.",
+                             kCrowd),
+         .contestants = {},
+         .comparisons = {},
+         .memory = true,
+         .takes_long = true};
+  for (const char* mode : {"sockets", "steered"}) {
+    const char* kind = std::string_view(mode) == "sockets" ? "portable" : "accelerated";
+    const auto add = [&](uint32_t flows) {
+      p.contestants.push_back(
+          make.crowd(mode, fmt::format("Sluice, {}, {} flows", kind, flows), flows, kCrowd));
+      return p.contestants.back().key;
+    };
+    const std::string few = add(kFew), many = add(kMany);
+    p.comparisons.push_back({many, few, Measure::cpu_per_packet, at_most(1.5)});
+    p.comparisons.push_back({many, "", Measure::held, at_least(kMany)});
+    // The table has room for two entries of each, as flows without a trunk need them.
+    p.comparisons.push_back({many, "", Measure::reserved, at_most(200)});
+    p.comparisons.push_back({many, "", Measure::resident, {}});
+  }
+  return p;
+}
+
 }  // namespace
 
 std::vector<Plan> plans(const Contestants& make, double rate) {
   const auto or_else = [rate](double standard) { return rate > 0 ? rate : standard; };
-  return {transparent(make, or_else(kRelayRate)), half_load(make), trunk(make, true), trunk(make, false),
-          turn(make, or_else(kTurnRate)),         setups(make),    rooms(make),       flood(make)};
+  return {transparent(make, or_else(kRelayRate)),
+          half_load(make),
+          trunk(make, true),
+          trunk(make, false),
+          turn(make, or_else(kTurnRate)),
+          setups(make),
+          rooms(make),
+          flood(make),
+          held(make),
+          million(make)};
 }
 
 std::vector<Named> scenario_names() {
@@ -136,6 +197,13 @@ std::vector<Named> scenario_names() {
           {"setups", "TURN allocations, beside coturn"},
           {"forward", "SRTP from publishers to players, beside a bare forwarder"},
           {"flood", "forged first checks, beside a bare receiver, and calls in the midst of them"}};
+}
+
+std::vector<Named> long_scenario_names() {
+  return {
+      {"held",
+       "100 000 TURN allocations at once and what each takes, beside coturn; a minute for each round"},
+      {"million", "a million relayed flows over the trunk, beside a thousand; three minutes for each round"}};
 }
 
 }  // namespace sluice::bench

@@ -68,8 +68,17 @@ std::vector<std::string> how(const Options& o, bool urgent) {
       "rounds are on one side of the bar, else undecided."};
 }
 
-std::string sample_line(const Sample& s, bool setups) {
-  if (setups) return fmt::format("{:.0f} setups/s, {:.1f} us of CPU each", s.setups, s.setup_us);
+std::string memory_text(const Sample& s) {
+  std::string out = fmt::format("; {:.0f} held, {:.0f} bytes resident for each", s.held, s.resident);
+  if (s.reserved > 0) out += fmt::format(", {:.0f} reserved", s.reserved);
+  return out;
+}
+
+std::string figures_text(const Sample& s, bool setups) {
+  if (setups)
+    return fmt::format(
+        "{:.0f} setups/s, {:.1f} us of CPU each, p50 {:.3f} p99 {:.3f} ms, {:.3f} % asked twice", s.setups,
+        s.setup_us, s.p50_ms, s.p99_ms, s.repeated * 100);
   return fmt::format(
       "{:.0f} packets/s, {:.3f} % lost, {:.2f} us of CPU each ({:.2f} of it receiving), p50 {:.3f} p99 "
       "{:.3f} ms{}",
@@ -77,8 +86,12 @@ std::string sample_line(const Sample& s, bool setups) {
       s.doubts.empty() ? "" : "; generator: " + s.doubts.front());
 }
 
+std::string sample_line(const Sample& s, const Plan& p) {
+  return figures_text(s, p.setups) + (p.memory ? memory_text(s) : "");
+}
+
 Scenario scenario_of(const Plan& p) {
-  Scenario s{p.key, p.title, p.load, {}, p.comparisons};
+  Scenario s{p.key, p.title, p.load, {}, p.comparisons, p.memory};
   for (const Contestant& c : p.contestants) s.entries.push_back({c.key, c.title, c.version, c.absent, {}});
   return s;
 }
@@ -92,7 +105,7 @@ void round(const Stage& stage, const Plan& plan, const Options& o, uint32_t numb
     const auto sample = drive(stage, c, {.seconds = o.seconds, .setups = plan.setups});
     into.entries[i].samples.push_back(sample.value_or(Sample{}));
     say(fmt::format("  {:<12} round {} of {}  {:<22} {}", plan.key, number + 1, o.pairs, c.title,
-                    sample ? sample_line(*sample, plan.setups) : "FAILED: " + sample.error()));
+                    sample ? sample_line(*sample, plan) : "FAILED: " + sample.error()));
     if (!sample && number == 0) into.entries[i].absent = sample.error();
   }
 }
@@ -124,11 +137,13 @@ int conclude(const Scorecard& card) {
 }
 
 std::expected<std::vector<Plan>, std::string> chosen(std::vector<Plan> all,
-                                                     const std::vector<std::string>& only) {
+                                                     const std::vector<std::string>& only, bool long_too) {
   for (const std::string& key : only)
     if (std::ranges::find(all, key, &Plan::key) == all.end()) return std::unexpected(key);
   if (!only.empty())
     std::erase_if(all, [&](const Plan& p) { return std::ranges::find(only, p.key) == only.end(); });
+  else if (!long_too)
+    std::erase_if(all, [](const Plan& p) { return p.takes_long; });
   return all;
 }
 
@@ -139,7 +154,7 @@ int run(const Options& o, std::string_view version) {
   const Versions versions = versions_of(version);
   auto stage = Stage::make({o.server_core, o.generator_core});
   if (!stage) return fail(stage.error(), 1);
-  const auto todo = chosen(plans(Contestants(*stage, versions), o.rate), o.only);
+  const auto todo = chosen(plans(Contestants(*stage, versions), o.rate), o.only, o.long_too);
   if (!todo) return fail(fmt::format("--only: there is no scenario {}; see --help", todo.error()), 2);
   g_interrupted = 0;
   for (const int s : {SIGINT, SIGTERM, SIGHUP}) std::signal(s, on_signal);

@@ -9,6 +9,7 @@ namespace sluice::bench {
 
 struct Options {
   std::vector<std::string> only;  ///< keys of scenarios; empty: all
+  bool long_too = false;          ///< of all, also those that take minutes
   uint32_t pairs = 5;             ///< rounds; in each every contestant runs once
   double seconds = 5;             ///< measured in each run
   double rate = 0;                ///< packets per second of a flow and direction; 0: each scenario's own

@@ -6,6 +6,12 @@
 
 namespace sluice::bench {
 
+namespace {
+
+bool ran(const Sample& s) { return s.offered > 0 || s.setups > 0; }
+
+}  // namespace
+
 const Entry* Scenario::find(std::string_view wanted) const {
   const auto it = std::ranges::find(entries, wanted, &Entry::key);
   return it == entries.end() ? nullptr : &*it;
@@ -14,9 +20,16 @@ const Entry* Scenario::find(std::string_view wanted) const {
 double value_of(const Sample& s, Measure m) {
   switch (m) {
     case Measure::packets_per_cpu:
+    case Measure::cpu_per_packet:
       return s.cpu_ns;
     case Measure::setups_per_cpu:
       return s.setup_us;
+    case Measure::resident:
+      return s.resident;
+    case Measure::reserved:
+      return s.reserved;
+    case Measure::held:
+      return s.held;
     case Measure::loss:
       return s.loss * 100;
     case Measure::p50:
@@ -33,6 +46,14 @@ std::string_view name(Measure m) {
       return "packets per CPU";
     case Measure::setups_per_cpu:
       return "setups per CPU";
+    case Measure::cpu_per_packet:
+      return "CPU per packet";
+    case Measure::resident:
+      return "bytes resident for each";
+    case Measure::reserved:
+      return "bytes reserved for each";
+    case Measure::held:
+      return "held at once";
     case Measure::loss:
       return "percent of packets lost";
     case Measure::p50:
@@ -49,7 +70,7 @@ std::vector<double> Scenario::ratios(const Comparison& c) const {
   const Entry* const rival = find(c.rival);
   if (ours != nullptr && c.rival.empty()) {
     for (const Sample& s : ours->samples)
-      if (s.offered > 0) out.push_back(value_of(s, c.measure));
+      if (ran(s)) out.push_back(value_of(s, c.measure));
     return out;
   }
   if (ours == nullptr || rival == nullptr) return out;
@@ -65,7 +86,7 @@ std::vector<double> Scenario::ratios(const Comparison& c) const {
 Spread spread_of(const Entry& e, double Sample::* member) {
   std::vector<double> values;
   for (const Sample& s : e.samples)
-    if (s.offered > 0 || s.setups > 0) values.push_back(s.*member);
+    if (ran(s)) values.push_back(s.*member);
   return spread_of(std::move(values));
 }
 

@@ -17,8 +17,12 @@ struct Sample {
   double receive_ns = 0;  ///< of it the receive work
   double core_ns = 0;     ///< per delivered packet: all that kept its core busy, whoever did it
   double p50_ms = 0, p99_ms = 0;
-  double setups = 0;                ///< sessions set up per second
-  double setup_us = 0;              ///< CPU of one session's setup
+  double setups = 0;    ///< sessions set up per second
+  double setup_us = 0;  ///< CPU of one session's setup
+  double repeated = 0;  ///< requests sent again, of all setups
+  double held = 0;      ///< sessions that were up at once
+  double resident = 0;  ///< bytes by which the program has grown since it started, for each of them
+  double reserved = 0;  ///< bytes for each that there is room for, by its own account; 0: has none
   std::vector<std::string> doubts;  ///< why the run says nothing; empty: it does
 };
 
@@ -35,7 +39,11 @@ struct Entry {
 enum class Measure : uint8_t {
   packets_per_cpu,  ///< how many times the rival's packets for the same CPU time
   setups_per_cpu,
-  loss,  ///< of our packets in percent; without a rival
+  cpu_per_packet,  ///< as a multiple of the rival's
+  resident,        ///< bytes of a session; as a multiple of the rival's, or without one
+  reserved,        ///< bytes of a session; without a rival
+  held,            ///< sessions; without a rival
+  loss,            ///< of our packets in percent; without a rival
   p50,
   p99,  ///< latency, as a multiple of the rival's
 };
@@ -51,6 +59,7 @@ struct Scenario {
   std::string load;  ///< what was offered, a sentence
   std::vector<Entry> entries;
   std::vector<Comparison> comparisons;
+  bool memory = false;  ///< what sessions take is a part of it
 
   const Entry* find(std::string_view key) const;
   /// By round.

@@ -68,14 +68,23 @@ struct Row {
   bool heading = false;
   Spread spread;
   std::optional<Bar> bar;
+  double unit = 1;  ///< what 1 stands for in the text
 };
+
+/// A figure beside nobody's is drawn as a multiple of its bar.
+Row row_of(const Scenario& s, const Comparison& c) {
+  Row row{title_of(s, c), false, spread_of(s.ratios(c)), c.bar};
+  if (!c.rival.empty() || !c.bar || c.bar->value <= 0) return row;
+  row.unit = c.bar->value;
+  for (double* v : {&row.spread.median, &row.spread.low, &row.spread.high, &row.bar->value}) *v /= row.unit;
+  return row;
+}
 
 std::vector<Row> rows_of(const Scorecard& card) {
   std::vector<Row> rows;
   for (const Scenario& s : card.scenarios) {
     rows.push_back({s.title, true, {}, {}});
-    for (const Comparison& c : s.comparisons)
-      rows.push_back({title_of(s, c), false, spread_of(s.ratios(c)), c.bar});
+    for (const Comparison& c : s.comparisons) rows.push_back(row_of(s, c));
   }
   return rows;
 }
@@ -104,7 +113,8 @@ std::string draw(const Row& row, const Axis& axis, double y) {
                      "\n",
                      axis.x(row.spread.median), y, colour(verdict));
   return out + text(kLeft + kWidth + 8, y + 4, "start", "",
-                    fmt::format("{:.2f} {}", row.spread.median, name(verdict)));
+                    fmt::format("{:.{}f} {}", row.spread.median * row.unit, row.unit >= 100 ? 0 : 2,
+                                name(verdict)));
 }
 
 }  // namespace

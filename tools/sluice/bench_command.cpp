@@ -25,6 +25,9 @@ Scenarios:
 std::string footer() {
   std::string out = kText;
   for (const auto& [key, title] : bench::scenario_names()) out += fmt::format("  {:<12} {}\n", key, title);
+  out += "Only with --long, or named with --only:\n";
+  for (const auto& [key, title] : bench::long_scenario_names())
+    out += fmt::format("  {:<12} {}\n", key, title);
   return out;
 }
 
@@ -35,6 +38,7 @@ void BenchCommand::add_to(CLI::App& app, int& status) {
   bench->add_option("--only", options_.only, "Scenarios, with commas between")
       ->type_name("LIST")
       ->delimiter(',');
+  bench->add_flag("--long", options_.long_too, "Also the scenarios of a minute and more");
   bench->add_option("--pairs", options_.pairs, "Rounds; fewer than five decide nothing")
       ->check(CLI::Range(1u, 100u))
       ->capture_default_str();

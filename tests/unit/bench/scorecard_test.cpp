@@ -94,6 +94,42 @@ TEST_CASE("The picture is XML with a mark for each comparison, its bar and its v
   CHECK(count(svg, "<text") == count(svg, "</text>"));
 }
 
+TEST_CASE("What sessions take has a table of its own, and figures beside nobody's their bar as the measure") {
+  Scorecard c = card();
+  Scenario& s = c.scenarios[0];
+  s.comparisons = {{"ours", "", Measure::held, Bar{Bar::Side::at_least, 100'000}},
+                   {"ours", "", Measure::reserved, Bar{Bar::Side::at_most, 1024}},
+                   {"ours", "rival", Measure::resident, std::nullopt},
+                   {"ours", "rival", Measure::cpu_per_packet, Bar{Bar::Side::at_most, 1.5}}};
+  for (size_t i = 0; i < 5; ++i) {
+    s.entries[0].samples[i].held = 100'000;
+    s.entries[0].samples[i].resident = 455;
+    s.entries[0].samples[i].reserved = 437;
+    s.entries[1].samples[i].resident = 22'750;
+  }
+  CHECK_FALSE(has(to_markdown(c), "| Sluice\\|ours | 100000 | 455 | 437 |"));
+  s.memory = true;
+  CHECK(has(to_markdown(c), "| Sluice\\|ours | 100000 | 455 | 437 |"));
+  CHECK(s.ratios(s.comparisons[0]) == std::vector<double>(5, 100'000));
+  CHECK(s.ratios(s.comparisons[1]) == std::vector<double>(5, 437));
+  CHECK(s.ratios(s.comparisons[2]) == std::vector<double>(5, 0.02));
+  CHECK(s.ratios(s.comparisons[3]) == std::vector<double>(5, 0.5));
+  const std::string svg = to_svg(c);
+  CHECK(has(svg, "100000 passed"));
+  CHECK(has(svg, "437 passed"));
+  CHECK(has(svg, "0.50 passed"));
+  CHECK_FALSE(has(svg, ">1024x<"));
+}
+
+TEST_CASE("A run that only set up sessions counts as one") {
+  Sample s;
+  s.setups = 3000;
+  s.held = 7;
+  Scenario scenario{"held", "", "", {{"ours", "", "", "", {s, Sample{}}}}, {}};
+  CHECK(scenario.ratios({"ours", "", Measure::held, {}}) == std::vector<double>{7});
+  CHECK(spread_of(scenario.entries[0], &Sample::held).n == 1);
+}
+
 TEST_CASE("The picture of nothing measured is still a picture") {
   Scorecard c = card();
   for (Entry& e : c.scenarios[0].entries) e.samples.clear();
