@@ -62,6 +62,9 @@ constexpr const char* kWhipExamples = R"(Examples:
       200 calls to the echo agent: each packet comes back, the agent's delay counts as latency.
   sluice load whip --url https://media.example --token @token.txt --players 9 --sessions 100 --seconds 30
       10 rooms load0 to load9, each with a WHIP publisher and 9 WHEP players.
+  sluice load whip --url http://media:8080 --agent echo --sessions 200
+      The same through a relay: signalling goes to the media tier, media wherever its answers say. With
+      sluice run --role media --public-address RELAY:3478 --trunk ... there, they name the relay.
 The token is for all rooms (or the agent); without --room-secret the server wants none.)";
 
 constexpr const char* kFloodExamples = R"(Example:

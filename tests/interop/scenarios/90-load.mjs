@@ -1,10 +1,11 @@
 // Many calls at once, by `sluice load`.
+import { Edge } from '../lib/edge.mjs';
 import { scenario } from '../lib/scenario.mjs';
 
-/** Runs `sluice load MODE ARGS`; what it wrote. `meanwhile` is awaited while it runs. */
-async function load(t, mode, args, meanwhile = async () => {}) {
+/** Runs `sluice load MODE ARGS`, on `host`; what it wrote. `meanwhile` is awaited while it runs. */
+async function load(t, mode, args, meanwhile = async () => {}, host = undefined) {
   const file = t.path(`${mode}.json`);
-  const child = t.spawn(`load-${mode}`, t.program, ['load', mode, ...args, '--quiet', '--json', file]);
+  const child = t.spawn(`load-${mode}`, t.program, ['load', mode, ...args, '--quiet', '--json', file], { host });
   await meanwhile();
   const code = await child.exited;
   // 3: the machine was too busy to say anything about latency or the largest load.
@@ -66,6 +67,31 @@ scenario('publishers with players, and not one packet lost', async (t) => {
   t.equal([setup.ready, setup.failed], [50, 0], 'sessions that came up');
   t.equal(result.up.expected, result.up.sent * 4, 'arrivals');
   whole(t, result.up, result.up.sent, 'packets');
+});
+
+/** Packets that were not sent because the other end of a trunk had not answered for 70 ms. */
+async function refusedByTrunk(daemon) {
+  const text = await (await daemon.fetch('/metrics')).text();
+  return [...text.matchAll(/^sluice_(?:drops|unsent)_total\{reason="server_down",\S+ (\d+)/gm)]
+    .reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+scenario('publishers with players by the trunk of a relay, lost is at most what a dead trunk refused', async (t) => {
+  const players = 4;
+  const edge = await Edge.make(t, { leg: 'trunk' });
+  const media = await edge.startMedia();
+  const relay = await edge.startRelay();
+  await t.until('the trunk is up', async () => (await relay.json('/v1/servers')).servers[0].state === 'up');
+  const { setup, result } = await load(t, 'whip', ['--url', media.url, '--players', String(players), '--sessions', '50',
+    '--seconds', '3'], undefined, edge.client);
+  t.equal([setup.ready, setup.failed], [50, 0], 'sessions that came up');
+  t.equal(result.up.expected, result.up.sent * players, 'arrivals');
+  const allowed = await refusedByTrunk(relay) * players + await refusedByTrunk(media);
+  t.check(result.up.lost <= allowed, `lost: ${result.up.lost} of ${result.up.expected}; allowed: ${allowed}`);
+  const { flows, unconfirmed, up, down } = await relay.json('/v1/relay');
+  t.equal([flows, unconfirmed], [50, 0], 'flows of the relay');
+  t.check(down.packets >= result.up.delivered && up.packets * players >= result.up.delivered,
+    `all media went by the relay: ${up.packets}, ${down.packets}`);
 });
 
 scenario('plain packets through a forwarder, and not one packet lost', async (t) => {
