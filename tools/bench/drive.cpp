@@ -119,7 +119,7 @@ std::expected<Sample, std::string> drive(const Stage& stage, const Contestant& c
   bool flooding = false;
   watch.tick = [&](std::string_view phase) {
     if (phase == "warm-up" && *flood && !std::exchange(flooding, true)) (*flood)->begin(c.flood->sessions);
-    return true;
+    return !o.interrupted();
   };
   watch.window = [&](bool begins) {
     (begins ? begin : end) = meter.read();
@@ -127,6 +127,7 @@ std::expected<Sample, std::string> drive(const Stage& stage, const Contestant& c
   };
   const auto record = fleet.trial(load.sessions, o.setups ? 0.1 : o.seconds, watch);
   fleet.stop();
+  if (o.interrupted()) return std::unexpected(std::string("interrupted"));
   if (!record) return std::unexpected(fmt::format("no session came up through {}", c.title));
   const load::SetupFigures setup = fleet.setup();
   if (setup.failed * kTolerated > setup.begun)

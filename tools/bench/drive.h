@@ -9,6 +9,7 @@ struct DriveOptions {
   double seconds = 5;
   double warmup = 1;
   bool setups = false;
+  bool (*interrupted)() = [] { return false; };  ///< true: the run is given up
 };
 
 /// The error is a sentence for people.

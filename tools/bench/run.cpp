@@ -102,7 +102,9 @@ void round(const Stage& stage, const Plan& plan, const Options& o, uint32_t numb
     const size_t i = (k + number) % plan.contestants.size();
     const Contestant& c = plan.contestants[i];
     if (!into.entries[i].absent.empty()) continue;
-    const auto sample = drive(stage, c, {.seconds = o.seconds, .setups = plan.setups});
+    const auto sample = drive(stage, c, {.seconds = o.seconds, .setups = plan.setups, .interrupted = [] {
+                                           return g_interrupted != 0;
+                                         }});
     into.entries[i].samples.push_back(sample.value_or(Sample{}));
     say(fmt::format("  {:<12} round {} of {}  {:<22} {}", plan.key, number + 1, o.pairs, c.title,
                     sample ? sample_line(*sample, plan) : "FAILED: " + sample.error()));

@@ -1,7 +1,9 @@
 #include "tools/bench/stage.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -9,7 +11,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "net/crypto/random.h"
 #include "tools/bench/cpu.h"
@@ -17,10 +21,30 @@
 
 namespace sluice::bench {
 
+namespace {
+
+/// A name that one process of this network namespace can have at a time, whatever it dies of.
+std::expected<io::Fd, std::string> be_alone() {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  // An abstract one: a zero byte first.
+  std::copy_n(Stage::kName, std::strlen(Stage::kName), name.sun_path + 1);
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + std::strlen(Stage::kName));
+  io::Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0)
+    return std::unexpected(
+        std::string("another sluice bench runs here; two would spoil each other's figures"));
+  return fd;
+}
+
+}  // namespace
+
 std::expected<Stage, std::string> Stage::make(const StageOptions& options) {
+  auto alone = be_alone();
+  if (!alone) return std::unexpected(alone.error());
   auto veth = load::Veth::make(kName, {options.server_core}, {options.generator_core});
   if (!veth) return std::unexpected(veth.error());
-  Stage stage(options, std::move(*veth));
+  Stage stage(options, std::move(*alone), std::move(*veth));
   stage.urgent_ = raise(0, Urgency::generator);
   stay_on(options.generator_core);
   for (const char* end : {"-s", "-g"})
@@ -50,6 +74,7 @@ std::expected<void, std::string> Stage::write_keys() {
 
 Stage::Stage(Stage&& other) noexcept
     : options_(other.options_),
+      alone_(std::move(other.alone_)),
       veth_(std::move(other.veth_)),
       folder_(std::exchange(other.folder_, {})),
       self_(std::move(other.self_)),

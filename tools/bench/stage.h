@@ -4,6 +4,7 @@
 #include <expected>
 #include <string>
 
+#include "net/io/socket.h"
 #include "tools/load/veth.h"
 
 namespace sluice::bench {
@@ -33,10 +34,12 @@ class Stage {
   const std::string& self() const { return self_; }
 
  private:
-  Stage(const StageOptions& options, load::Veth veth) : options_(options), veth_(std::move(veth)) {}
+  Stage(const StageOptions& options, io::Fd alone, load::Veth veth)
+      : options_(options), alone_(std::move(alone)), veth_(std::move(veth)) {}
   std::expected<void, std::string> write_keys();
 
   StageOptions options_;
+  io::Fd alone_;  ///< nobody else has a stage as long as it is open
   load::Veth veth_;
   std::string folder_, self_;
   bool urgent_ = false;

@@ -25,6 +25,7 @@ namespace {
 constexpr uint32_t kSlotBytes = 2048, kBlockBytes = 1 << 16, kSlots = 16'384;
 constexpr size_t kRingBytes = size_t{kSlotBytes} * kSlots;
 constexpr uint16_t kFirstPort = 10'000;
+constexpr Nanos kAfterError = 10'000'000;
 /// Clients (198.18/16) and far sides (198.19/16) of a thread have the same third byte.
 constexpr uint32_t kThreadMask = AddressPlan::kMask & ~(kClientNet ^ kServerNet);
 
@@ -180,7 +181,14 @@ void FrameWire::wait(Nanos until) {
   if (left <= 0) return;
   pollfd p{.fd = rx_fd_.get(), .events = POLLIN, .revents = 0};
   const timespec span{.tv_sec = left / kSecond, .tv_nsec = left % kSecond};
-  ::ppoll(&p, 1, &span, nullptr);
+  if (::ppoll(&p, 1, &span, nullptr) <= 0 || (p.revents & POLLERR) == 0) return;
+  // Its interface went away. The error would be there at once again, and whoever never sleeps at a real-time
+  // priority lets nobody else on its core end the run.
+  int error = 0;
+  socklen_t len = sizeof error;
+  ::getsockopt(rx_fd_.get(), SOL_SOCKET, SO_ERROR, &error, &len);
+  const timespec rest{.tv_sec = 0, .tv_nsec = std::min<Nanos>(left, kAfterError)};
+  ::nanosleep(&rest, nullptr);
 }
 
 WireCounters FrameWire::counters() {
