@@ -24,7 +24,9 @@ std::optional<uint16_t> PortPool::claim(ShardId shard) {
 }
 
 bool LocalPorts::borrow(io::Backend& io) {
+  if (all_claimed_) return false;
   const auto first = pool_->claim(shard_);
+  all_claimed_ = !first;
   // A block that the backend refuses is lost: it would refuse it again.
   if (!first || !io.claim_block(*first)) return false;
   blocks_[blocks_n_++] = *first;

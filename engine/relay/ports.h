@@ -111,6 +111,7 @@ class LocalPorts {
   std::array<uint16_t, PortPool::kBlocks> blocks_{};
   uint32_t blocks_n_ = 0;
   uint32_t open_ = 0;
+  bool all_claimed_ = false;  ///< once nobody's, never again: nobody gives a block back
 };
 
 }  // namespace sluice::engine::relay

@@ -5,7 +5,7 @@
 namespace sluice::bench {
 namespace {
 
-constexpr double kRelayRate = 50, kTurnRate = 30;  ///< packets per second of a flow and direction
+constexpr double kRelayRate = 50, kTurnRate = 20;  ///< packets per second of a flow and direction
 constexpr double kTurnLatencyRate = 10;
 constexpr double kCrowd = 40'000;                              ///< packets per second of all flows, each way
 constexpr double kFlood = 100'000, kHalfOfReceiver = 200'000;  ///< packets per second
