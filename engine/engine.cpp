@@ -1,6 +1,8 @@
 #include "engine/engine.h"
 
 #include <bit>
+#include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -37,7 +39,8 @@ Engine::Engine(EngineConfig config, dtls::Context context, crypto::Random random
       registry_(config_.max_sessions),
       rooms_(config_.max_rooms),
       outbox_(config_.shards),
-      unix_offset_us_(unix_offset_us) {}
+      unix_offset_us_(unix_offset_us),
+      wall_offset_us_(unix_offset_us) {}
 
 Engine::~Engine() {
   relay::wipe(config_.turn);
@@ -407,7 +410,7 @@ std::expected<void, Failure> Engine::hangup(SessionKey key, CloseReason reason, 
 
 void Engine::drain(Micros deadline, Micros) {
   drain_at_ = deadline;
-  if (!config_.trunk.on()) return;
+  if (!config_.trunk.on() && turn_ == nullptr) return;
   Command c;
   c.kind = Command::Kind::draining;
   tell_all(c);
@@ -428,8 +431,34 @@ void Engine::end_overdue(Micros now) {
     if (all || r.state == CallState::fresh) close(r, CloseReason::drain, now);
   });
   if (totals_.created > totals_.closed) return;
+  if (turn_ != nullptr && !turn_drained(all)) return;
   drained_ = true;
   events_.push_back({Event::Kind::drained, {}, CloseReason::drain, now});
+}
+
+/// `end`: those that are left. A shard that has not heard of the drain may still make one.
+bool Engine::turn_drained(bool end) {
+  if (end && !std::exchange(turn_ended_, true)) {
+    Command c;
+    c.kind = Command::Kind::turn_end;
+    tell_all(c);
+  }
+  for (size_t s = 0; s < shards_.size(); ++s) {
+    ShardReport r;
+    if (!shard_report(s, r) || !r.draining || r.turn.allocations > 0) return false;
+  }
+  return true;
+}
+
+void Engine::follow_wall_clock(int64_t offset_us) {
+  // Less is drift between two looks at the clock.
+  if (std::abs(offset_us - wall_offset_us_) < 500'000) return;
+  wall_offset_us_ = offset_us;
+  Command c;
+  c.kind = Command::Kind::wall_clock;
+  c.wall_offset = Micros{offset_us};
+  tell_all(c);
+  push_commands();
 }
 
 EngineTotals Engine::totals() const {
@@ -465,7 +494,8 @@ std::string Engine::describe() const {
   if (!relay_text_.empty()) text += relay_text_ + "\n";
   if (turn_ != nullptr) {
     const TurnLimits& turn = core.limits.turn;
-    const size_t bytes = turn.bytes() + FlowTable::bytes_for(turn.flows());
+    const size_t bytes =
+        turn.bytes() + FlowTable::bytes_for(turn.flows()) + turn.reports() * sizeof(SeqLocked<TurnReport>);
     text += fmt::format("TURN: realm {}, room for {} allocations per shard of {} bytes each\n",
                         config_.turn.realm, turn.server.allocations, bytes / turn.server.allocations);
   }

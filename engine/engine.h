@@ -55,6 +55,13 @@ struct Event {
   Micros time;
 };
 
+/// An allocation as its shard has published it.
+struct TurnAllocation {
+  uint64_t name = 0;  ///< for as long as the process lives; never 0
+  ShardId shard;
+  TurnReport report;
+};
+
 struct EngineTotals {
   uint32_t fresh = 0, checking = 0, connected = 0;
   uint64_t created = 0, closed = 0, steered = 0;
@@ -86,7 +93,12 @@ class Engine {
   std::expected<Trickled, Failure> trickle(SessionKey key, std::optional<uint32_t> generation,
                                            std::string_view fragment, size_t answer_max, Micros now);
   std::expected<void, Failure> hangup(SessionKey key, CloseReason reason, Micros now);
+  /// No new sessions and allocations; what lives goes on until `deadline`. Event::Kind::drained when nothing
+  /// is left.
   void drain(Micros deadline, Micros now);
+  bool drained() const { return drained_; }
+  /// The wall clock as it is now, minus the monotonic one: what expires at a time of day follows it.
+  void follow_wall_clock(int64_t offset_us);
 
   // The relay tier.
   /// Makes a server known or gives it another address; calls that it owns follow.
@@ -102,6 +114,11 @@ class Engine {
   relay::RelayTotals relay_totals() const;
   /// All zero if this process serves no TURN.
   turn::Counters turn_totals() const;
+  /// Allocations in the order of their names, those behind `after` (0: from the first); returns how many were
+  /// filled in. As the shards last published them, a quarter of a second ago where payloads flow.
+  size_t turn_allocations(uint64_t after, std::span<TurnAllocation> out) const;
+  /// Ends it, as soon as its shard hears of it. NOT_FOUND.
+  std::expected<void, Failure> end_allocation(uint64_t name);
 
   /// Takes what the shards have to say, pushes what they must know, ends what is overdue. At least once a
   /// second.
@@ -161,6 +178,7 @@ class Engine {
   void tell_all(const Command& c);
   void push_commands();
   void end_overdue(Micros now);
+  bool turn_drained(bool end);
   void emit(Event::Kind kind, const SessionRecord& record, Micros now);
 
   EngineConfig config_;
@@ -182,8 +200,10 @@ class Engine {
   std::deque<SessionKey> setups_;  ///< in order of their deadlines
   std::optional<Micros> drain_at_;
   bool drained_ = false;
+  bool turn_ended_ = false;
   EngineTotals totals_;
-  int64_t unix_offset_us_ = 0;
+  int64_t unix_offset_us_ = 0;               ///< at start
+  int64_t wall_offset_us_ = 0;               ///< followed
   std::vector<relay::FleetKey> fleet_keys_;  ///< the first one mints
   std::unique_ptr<relay::Control> relay_;    ///< if this process is a relay
   std::string relay_text_;                   ///< how its ports are served, a line

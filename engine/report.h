@@ -53,6 +53,7 @@ struct ShardReport {
   uint64_t handed_over = 0;
   uint64_t late_allocations = 0;
   uint64_t cpu_us = 0;
+  bool draining = false;  ///< takes no new sessions and allocations
   uint32_t sessions = 0;
   uint32_t flows = 0;
   uint32_t pool_capacity = 0;

@@ -182,7 +182,7 @@ typedef enum sluice_event_type {
   SLUICE_EVENT_CONNECTED = 2,
   SLUICE_EVENT_MOVED = 3,  /* the client's address changed */
   SLUICE_EVENT_CLOSED = 4, /* `reason`; the session's last statistics stay readable until the next poll */
-  SLUICE_EVENT_DRAINED = 5 /* after sluice_drain(): no session is left, or the deadline passed */
+  SLUICE_EVENT_DRAINED = 5 /* after sluice_drain(): no session and no allocation is left, or the deadline passed */
 } sluice_event_type;
 
 typedef struct sluice_event {
@@ -325,8 +325,8 @@ int sluice_event_fd(const sluice_engine* engine);
 /* Takes at most `cap` events, oldest first; returns how many. */
 size_t sluice_poll_events(sluice_engine* engine, sluice_event* out, size_t cap);
 
-/* No new sessions from now; SLUICE_EVENT_DRAINED when none is left or after `deadline_ms`, when the rest is
- * hung up. */
+/* No new sessions and TURN allocations from now; SLUICE_EVENT_DRAINED when none is left or after `deadline_ms`, when
+ * the rest is hung up. */
 void sluice_drain(sluice_engine* engine, unsigned deadline_ms);
 
 /* The relay tier: servers that minted ufrags lead to, routes for ufrags that others minted, and credentials. */
@@ -408,6 +408,28 @@ typedef struct sluice_turn_stats {
 } sluice_turn_stats;
 
 void sluice_get_turn_stats(sluice_engine* engine, sluice_turn_stats* out);
+
+typedef struct sluice_turn_allocation {
+  size_t size;
+  uint64_t id;           /* for as long as the process lives; never 0 */
+  unsigned shard;
+  char client[56];       /* "ADDR:PORT" */
+  char transport[8];     /* of the client: "udp", "tcp", "tls" */
+  char user[65];         /* cut to fit */
+  char relayed[2][56];   /* of IPv4 and of IPv6; empty: none */
+  unsigned permissions;  /* peers that it may speak with, each of their ports that has a channel counted */
+  unsigned channels;     /* of them, those with a channel */
+  int mobile;            /* 1: may come back from another address (RFC 8016) */
+  uint64_t age_s, lifetime_s; /* lifetime: what is left of it */
+  uint64_t up_packets, up_bytes, down_packets, down_bytes; /* payload; up: from the client to peers */
+} sluice_turn_allocation;
+
+/* Allocations by rising id, those behind `after` (0: from the first), a page at a time: returns how many were filled
+ * in, at most `cap`; 0: there are no more. Fill in out[0].size first, as for sluice_rooms(). Figures are those of the
+ * last quarter of a second in which payloads flowed. */
+size_t sluice_turn_allocations(sluice_engine* engine, uint64_t after, sluice_turn_allocation* out, size_t cap);
+/* Ends it; its ports are free at once, and if its client came by a stream that is closed. NOT_FOUND. */
+sluice_code sluice_end_turn_allocation(sluice_engine* engine, uint64_t id, sluice_error* err);
 
 typedef struct sluice_minted {
   size_t size;

@@ -98,7 +98,11 @@ size_t sluice_poll_events(sluice_engine* e, sluice_event* out, size_t cap) {
   // that says so.
   size_t i = 0;
   (void)guarded(nullptr, [&] {
-    if (!e->engine->has_events()) e->engine->poll(monotonic_now());
+    if (!e->engine->has_events()) {
+      const Micros now = monotonic_now();
+      e->engine->follow_wall_clock(capi::unix_now_us() - now.us);
+      e->engine->poll(now);
+    }
     engine::Event event;
     while (i < cap && e->engine->next_event(event)) {
       out[i++] = {static_cast<sluice_event_type>(event.kind), event.session.packed(),

@@ -207,8 +207,7 @@ void say_goodbye(sluice_engine& e) {
     e.engine->poll(now);
     engine::Event ignored;
     while (e.engine->next_event(ignored)) continue;
-    const engine::EngineTotals totals = e.engine->totals();
-    if (totals.created == totals.closed) return;
+    if (e.engine->drained()) return;
     pollfd bell{e.event_fd.get(), POLLIN, 0};
     ::poll(&bell, 1, 10);
   }

@@ -180,8 +180,12 @@ Status parse_turn(const sluice_config& c, relay::TurnConfig& out) {
           invalid(fmt::format("turn_user[{}]", i), "this user is given twice", "name every user once"));
   }
   if (is_given(c.realm) && !relay::valid_realm(c.realm))
-    return std::unexpected(invalid("realm", "this is no realm",
-                                   fmt::format("use 1 to {} printable characters", relay::kRealmBytesMax)));
+    return std::unexpected(
+        invalid("realm",
+                std::string_view(c.realm).size() > relay::kRealmBytesMax ? "this realm is too long"
+                                                                         : "this is no realm",
+                fmt::format("use 1 to {} printable characters without quotes, e.g. turn.example",
+                            relay::kRealmBytesMax)));
   if (auto ok = check_range("max_allocations", c.max_allocations, 1, 1'048'576); !ok) return ok;
   if (auto ok = check_range("turn_user_quota", c.turn_user_quota, 0, 1'048'576); !ok) return ok;
   if (auto ok = check_range("turn_allocation_kbps", c.turn_allocation_kbps, 0, 4'000'000); !ok) return ok;

@@ -13,6 +13,8 @@
 
 #include "engine/relay/config.h"
 #include "engine/relay/ports.h"
+#include "engine/shard/seqlock.h"
+#include "engine/spec.h"
 #include "net/base/flat_table.h"
 #include "net/base/packet.h"
 #include "net/crypto/primitives.h"
@@ -29,6 +31,7 @@ struct TurnLimits {
   /// Entries of the flow table: clients, and those whose allocation another shard has.
   uint32_t flows() const { return on ? server.allocations * (moves ? 2 : 1) : 0; }
   size_t bytes() const { return on ? turn::Server::bytes_for(server) : 0; }
+  uint32_t reports() const { return on ? server.allocations : 0; }
 };
 
 /// Made at start, only read afterwards but for the quota's counts.
@@ -79,7 +82,13 @@ struct TurnShared {
   std::vector<turn::SharedQuota::Cell> cells_;
 };
 
-/// One shard's. Owner thread only.
+/// What a shard publishes about an allocation.
+struct TurnReport {
+  turn::AllocationInfo info;  ///< handle.gen 0: there is none
+  FixedText<64> user;         ///< cut to fit
+};
+
+/// One shard's. Owner thread only, but for what it publishes.
 struct TurnState {
   bool on() const { return server.has_value(); }
 
@@ -90,6 +99,9 @@ struct TurnState {
   uint32_t elsewhere = 0;  ///< flows whose allocation another shard has
   uint32_t sweep_at = 0;   ///< bucket of the flow table
   Micros sweep_due = kNever;
+  std::span<SeqLocked<TurnReport>> reports;  ///< by allocation
+  std::atomic<uint32_t> reports_end{0};      ///< none was ever made at this index or above
+  uint32_t report_at = 0;                    ///< that is due next
 };
 
 /// Adds one shard's figures to those of others.

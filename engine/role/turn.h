@@ -46,6 +46,10 @@ void transmit_inside(Core& c, const Packet& p);
 /// The client's stream has ended, and with it its allocation, on whichever shard, unless that is mobile.
 void turn_stream_closed(Core& c, const turn::ClientKey& client);
 
+/// Where the server has its ports from.
+turn::PortSource turn_ports(Core& c);
+void erase_turn_flow(Core& c, const turn::ClientKey& client);
+
 /// Ends what has expired; when to be called next.
 Micros turn_expire(Core& c);
 

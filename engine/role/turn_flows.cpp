@@ -4,6 +4,7 @@
 
 #include "engine/relay/state.h"
 #include "engine/role/turn.h"
+#include "engine/role/turn_reports.h"
 #include "net/wire/classify.h"
 
 namespace sluice::engine {
@@ -37,18 +38,9 @@ void give_back(void* self, const Endpoint& local) {
   c.relay.ports.give_back(*c.backend, static_cast<uint8_t>(c.relay.ports.index_of(local.addr)), local.port);
 }
 
-turn::PortSource port_source(Core& c) { return {&c, take_port, give_back}; }
 
 void note_deadline(Core& c) {
   c.wheel.schedule_no_later(c.turn_timer(), std::min(c.turn.server->next_deadline(), c.turn.sweep_due));
-}
-
-void erase_flow(Core& c, const turn::ClientKey& client) {
-  const FlowKey key = turn_key(client);
-  const FlowValue* v = c.flows.find(key);
-  if (v == nullptr) return;
-  c.turn.elsewhere -= v->turn.elsewhere;
-  c.flows.erase(key);
 }
 
 bool insert_flow(Core& c, const turn::ClientKey& client, const TurnFlow& flow) {
@@ -66,13 +58,13 @@ bool insert_flow(Core& c, const turn::ClientKey& client, const TurnFlow& flow) {
 bool apply(Core& c, const turn::ClientKey& client, const turn::Result& r) {
   using turn::Event;
   if (r.event == Event::none) return true;
-  if (r.event == Event::closed || r.event == Event::moved) erase_flow(c, r.previous);
+  if (r.event == Event::closed || r.event == Event::moved) erase_turn_flow(c, r.previous);
   if (r.event == Event::closed) return true;
   TurnFlow flow;
   flow.owner = c.id;
   flow.allocation = r.allocation;
   if (insert_flow(c, client, flow)) return true;
-  c.turn.server->close(r.allocation, port_source(c));
+  c.turn.server->close(r.allocation, turn_ports(c));
   return false;
 }
 
@@ -92,9 +84,11 @@ void answer(Core& c, const Packet& p, uint32_t allocation, const stun::View& vie
   if (slot == kNoSlot) return c.pool.drop(p.slot);
   const turn::ClientKey client = client_of(p);
   const turn::Result r =
-      c.turn.server->on_request(client, allocation, view, c.now, port_source(c),
+      c.turn.server->on_request(client, allocation, view, c.now, turn_ports(c),
                                 MutBytes(c.pool.slot_bytes(slot) + kHeadroom, turn::kMaxReply));
   const bool kept = apply(c, client, r);
+  if (r.allocation != turn::kNoAllocation)
+    report_allocation(c, r.allocation, r.event == turn::Event::created ? &view : nullptr);
   note_deadline(c);
   if (r.drop != Drop::none || !kept) {
     c.pool.drop(slot);
@@ -154,6 +148,16 @@ void sweep(Core& c) {
 
 }  // namespace
 
+turn::PortSource turn_ports(Core& c) { return {&c, take_port, give_back}; }
+
+void erase_turn_flow(Core& c, const turn::ClientKey& client) {
+  const FlowKey key = turn_key(client);
+  const FlowValue* v = c.flows.find(key);
+  if (v == nullptr) return;
+  c.turn.elsewhere -= v->turn.elsewhere;
+  c.flows.erase(key);
+}
+
 void turn_requests(Core& c, std::span<const TurnPacket> in) {
   for (const TurnPacket& t : in) on_request(c, *t.packet);
 }
@@ -195,7 +199,9 @@ void turn_stream_closed(Core& c, const turn::ClientKey& client) {
   const FlowValue* flow = c.flows.find(turn_key(client));
   if (flow == nullptr) return;
   if (!flow->turn.elsewhere) {
-    c.turn.server->leave(flow->turn.allocation, port_source(c));
+    const uint32_t allocation = flow->turn.allocation;
+    c.turn.server->leave(allocation, turn_ports(c));
+    report_allocation(c, allocation);
   } else {
     PeerMessage m;
     m.kind = PeerMessage::Kind::turn_closed;
@@ -206,15 +212,18 @@ void turn_stream_closed(Core& c, const turn::ClientKey& client) {
     // A full ring leaves the allocation to its lifetime.
     if (c.ports.to_peer[owner.v]->try_push(m)) c.peers_to_wake |= uint64_t{1} << owner.v;
   }
-  erase_flow(c, client);
+  erase_turn_flow(c, client);
 }
 
 Micros turn_expire(Core& c) {
   std::array<turn::Closed, 64> over;
   size_t n = 0;
   do {
-    n = c.turn.server->expire(c.now, port_source(c), over);
-    for (const turn::Closed& o : std::span(over).first(n)) erase_flow(c, o.client);
+    n = c.turn.server->expire(c.now, turn_ports(c), over);
+    for (const turn::Closed& o : std::span(over).first(n)) {
+      erase_turn_flow(c, o.client);
+      report_allocation(c, o.allocation);
+    }
   } while (n == over.size());
   if (c.turn.sweep_due <= c.now) sweep(c);
   return std::min(c.turn.server->next_deadline(), c.turn.sweep_due);

@@ -44,7 +44,8 @@ constexpr Micros kReportSoon = seconds(1);
 size_t Core::bytes_for(const ShardLimits& l) {
   const size_t n = l.sessions;
   return padded(PacketPool::bytes_for(l.pool_slots)) + padded(FlowTable::bytes_for(flow_entries(l))) +
-         relay_bytes(l) + padded(l.relay_ports_bytes) + padded(l.turn.bytes()) + trunk_bytes(l.trunk) +
+         relay_bytes(l) + padded(l.relay_ports_bytes) + padded(l.turn.bytes()) +
+         array_bytes<SeqLocked<TurnReport>>(l.turn.reports()) + trunk_bytes(l.trunk) +
          array_bytes<ice::Admission::Line>(ShardLimits::kAdmissionLines) +
          array_bytes<TimerWheel::Node>(n + kTimers) +
          array_bytes<MemberLists::Chunk>(MemberLists::chunks_for(l.sessions, l.rooms)) +
@@ -65,6 +66,7 @@ Core::Core(ShardId id_, uint32_t shards_, const ShardLimits& limits_, Directory&
       limits(limits_),
       now(now_),
       unix_offset_us(unix_offset),
+      wall_offset_us(unix_offset),
       directory(directory_),
       ports(std::move(ports_)),
       keys(std::move(keys_)),
@@ -133,9 +135,15 @@ void Core::start_turn(TurnShared& shared) {
   turn.shared = &shared;
   turn.server.emplace(shared.config(id.v, random.view()), arena.take("TURN allocations", limits.turn.bytes()),
                       now);
+  turn.reports = arena.take_zeroed<SeqLocked<TurnReport>>("TURN reports", limits.turn.reports());
   turn.server->set_credentials(shared.credentials());
   turn.server->set_policy(shared.policy());
-  turn.server->set_unix_time(now, (now.us + unix_offset_us) / 1'000'000);
+  set_wall_clock(wall_offset_us);
+}
+
+void Core::set_wall_clock(int64_t offset_us) {
+  wall_offset_us = offset_us;
+  if (turn.on()) turn.server->set_unix_time(now, (now.us + offset_us) / 1'000'000);
 }
 
 void Core::start_trunk(TrunkRoutes& routes, const TrunkRole& role) {

@@ -96,8 +96,10 @@ class Core {
   // Time
   NtpTime ntp_now() const { return NtpTime::from_unix_us(static_cast<uint64_t>(now.us + unix_offset_us)); }
   ice::ExpiryUnit expiry_now() const {
-    return ice::expiry_unit(static_cast<uint64_t>(now.us + unix_offset_us) / 1'000'000);
+    return ice::expiry_unit(static_cast<uint64_t>(now.us + wall_offset_us) / 1'000'000);
   }
+  /// The wall clock was set; media's clock goes on as it was, since a step in sender reports breaks lip-sync.
+  void set_wall_clock(int64_t offset_us);
 
   // Packets
   /// For a datagram of ours: kNoSlot, and counted as unsent, when the pool is empty.
@@ -182,7 +184,8 @@ class Core {
   const uint32_t shards;
   const ShardLimits limits;
   Micros now;
-  int64_t unix_offset_us;
+  int64_t unix_offset_us;          ///< at start: media's clock, and that of routes
+  int64_t wall_offset_us;          ///< followed: what expires at a time of day is measured by it
   uint64_t control_bell_due = 0;   ///< notices pushed since the bell was rung
   uint64_t handshakes_pushed = 0;  ///< messages pushed since the worker was woken
   uint64_t streams_pushed = 0;     ///< messages pushed since the streams worker was woken

@@ -18,7 +18,10 @@ struct Command {
     room,         ///< room, room_gen, publisher, publisher_shard, shards_with_players
     room_closed,  ///< room, room_gen
     server,       ///< server, server_name, address, present, trunk: where a relay finds it
-    draining,     ///< this process takes no new sessions
+    draining,     ///< this process takes no new sessions, nor allocations
+    wall_clock,   ///< wall_offset: the wall clock was set
+    turn_close,   ///< session: index and generation of an allocation that an operator ends
+    turn_end,     ///< every allocation ends
   };
   Kind kind = Kind::close;
   CloseReason reason = CloseReason::none;
@@ -27,6 +30,7 @@ struct Command {
   uint32_t room_gen = 0;
   SessionKey session;                ///< of close, forget; the publisher of `room`
   uint64_t shards_with_players = 0;  ///< bit per shard
+  Micros wall_offset;                ///< wall clock minus the monotonic clock
   Endpoint address;                  ///< of a server
   uint16_t server = 0;
   uint32_t server_name = 0;  ///< relay::name_on_trunk()

@@ -6,6 +6,7 @@
 
 #include "engine/role/relay.h"
 #include "engine/role/trunk.h"
+#include "engine/role/turn_reports.h"
 #include "engine/shard/lifecycle.h"
 #include "engine/shard/static_memory.h"
 #include "net/base/prefetch.h"
@@ -102,6 +103,9 @@ void Shard::wake_lender() {
 void Shard::publish_soon() {
   if (publish_at_ == kNever) publish_at_ = core_.now + kPublishInterval;
 }
+
+/// Somebody waits for the answer.
+void Shard::publish_now() { publish_at_ = core_.now; }
 
 void Shard::process(RxBatch& batch, bool lent) {
   if (batch.empty()) return;
@@ -359,9 +363,18 @@ void Shard::take_commands() {
         return close_room(core_, m.room, m.room_gen);
       case Command::Kind::server:
         return relay::put_server(core_, m);
+      case Command::Kind::wall_clock:
+        return core_.set_wall_clock(m.wall_offset.us);
+      case Command::Kind::turn_close:
+        return close_allocation(core_, {m.session.index, m.session.gen});
       case Command::Kind::draining:
         if (core_.trunk.on()) core_.trunk.trunk->set_draining(true);
-        return;
+        if (core_.turn.on()) core_.turn.server->set_draining(true);
+        draining_ = true;
+        return publish_now();
+      case Command::Kind::turn_end:
+        end_allocations(core_);
+        return publish_now();
     }
   });
   if (n > 0) publish_soon();
@@ -405,6 +418,7 @@ void Shard::publish() {
   r.handed_over = core_.handed_over;
   r.late_allocations = t_allocation_watch.late;
   r.cpu_us = thread_cpu_us();
+  r.draining = draining_;
   r.sessions = core_.live_sessions;
   r.flows = core_.flows.size();
   r.pool_capacity = core_.pool.capacity();
@@ -416,7 +430,10 @@ void Shard::publish() {
     r.relay = relay::totals(core_);
     relay::publish_counters(core_);
   }
-  if (core_.turn.on()) r.turn = core_.turn.server->counters();
+  if (core_.turn.on()) {
+    r.turn = core_.turn.server->counters();
+    publish_allocations(core_);
+  }
   report_.store(r);
   publish_at_ = kNever;
 }

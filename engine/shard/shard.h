@@ -116,6 +116,7 @@ class Shard {
   void look_again(Sorted::List& list, bool lent);
   void add_by_class(Packet& p, uint32_t session, Sorted& out);
   void publish_soon();
+  void publish_now();
   void take_commands();
   void take_peers();
   void take_from_peer(ShardId from, const PeerMessage& m, Packet& p);
@@ -137,6 +138,7 @@ class Shard {
   RxBatch stream_rx_;
   Micros publish_at_;
   bool busy_poll_ = false;
+  bool draining_ = false;
   SeqLocked<ShardReport> report_;
   alignas(64) std::atomic<Sleep> sleep_{Sleep::none};
 };

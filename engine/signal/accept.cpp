@@ -134,7 +134,7 @@ void Engine::mint(SessionRecord& record, Micros now) {
   f.session_index = spec.key.index;
   f.session_gen = spec.key.gen;
   f.ice_generation = spec.ice_generation;
-  const auto unix_s = static_cast<uint64_t>(now.us + unix_offset_us_) / 1'000'000;
+  const auto unix_s = static_cast<uint64_t>(now.us + wall_offset_us_) / 1'000'000;
   f.expiry = static_cast<ice::ExpiryUnit>(ice::expiry_unit(unix_s) + kUfragLifetime);
   spec.local_ufrag.assign(ice::text(keys_.keys().routes.mint(f, fleet_keys_[0].id)));
 }

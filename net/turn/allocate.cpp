@@ -135,7 +135,7 @@ Result Server::allocate(Request& rq) {
     const std::array<uint16_t, 1> unknown{static_cast<uint16_t>(Attr::dont_fragment)};
     return refuse(rq, 420, unknown);
   }
-  if (wish.port == PortWish::even_and_next && reservations_.full()) return refuse(rq, 508);
+  if (draining_ || (wish.port == PortWish::even_and_next && reservations_.full())) return refuse(rq, 508);
   if (!count_in(rq.user.user_hash)) return refuse(rq, 486);
   const Handle h = allocations_.take();
   const uint16_t code = h ? take_relays(rq, wish, h.index) : uint16_t{508};
@@ -147,6 +147,7 @@ Result Server::allocate(Request& rq) {
 
   Allocation& a = *allocations_.find(h.index);
   a.client = rq.client;
+  a.made = rq.now_s();
   a.key = rq.user.key;
   a.name_hash = rq.user.name_hash;
   a.account = accounts_.join(rq.user.user_hash);

@@ -19,14 +19,18 @@ Peers::Peers(std::span<std::byte> memory, uint32_t nodes, uint32_t limit)
          reinterpret_cast<uintptr_t>(memory.data()) % alignof(PeerPair) == 0);
 }
 
-uint32_t Peers::count(Allocation& a, uint32_t now_s) {
-  uint32_t n = 0;
-  first(a, [&](const Peer& p) { return n += p.live(now_s), false; });
+Peers::Count Peers::count(Allocation& a, uint32_t now_s) {
+  Count n;
+  first(a, [&](const Peer& p) {
+    n.peers += p.live(now_s);
+    n.channels += p.bound(now_s);
+    return false;
+  });
   return n;
 }
 
 uint32_t Peers::room(Allocation& a, uint32_t now_s) {
-  const uint32_t live = count(a, now_s);
+  const uint32_t live = count(a, now_s).peers;
   uint32_t places = static_cast<uint32_t>(a.near.size() + a.far.peers.size());
   for (const PeerPair* pair = at(a.far.next); pair != nullptr; pair = at(pair->next)) places += 2;
   return std::min(limit_ - std::min(limit_, live), places - live + 2 * free_);

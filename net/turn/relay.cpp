@@ -71,6 +71,9 @@ Drop Server::charge(Allocation& a, size_t bytes, bool up, Micros now) {
   a.bytes += n;
   if (a.bytes >= (1U << 31)) flush(a);
   (up ? counters_.bytes_to_peer : counters_.bytes_to_client) += n;
+  Traffic& t = a.traffic;
+  ++(up ? t.to_peer_packets : t.to_client_packets);
+  (up ? t.to_peer_bytes : t.to_client_bytes) += n;
   return Drop::none;
 }
 

@@ -161,10 +161,16 @@ void Server::retire(uint32_t allocation, const PortSource& ports) {
 std::optional<AllocationInfo> Server::info(uint32_t allocation, Micros now) {
   Allocation* a = allocations_.live(allocation, seconds_of(now));
   if (a == nullptr) return std::nullopt;
-  return AllocationInfo{.client = a->client,
+  const Peers::Count peers = peers_.count(*a, seconds_of(now));
+  return AllocationInfo{.handle = allocations_.handle(allocation),
+                        .client = a->client,
                         .relays = {relay_of(*a, Family::v4), relay_of(*a, Family::v6)},
-                        .peers = peers_.count(*a, seconds_of(now)),
-                        .expires_in_s = a->ends - seconds_of(now)};
+                        .peers = peers.peers,
+                        .channels = peers.channels,
+                        .mobile = a->is(Allocation::kMobile),
+                        .made_s = a->made,
+                        .ends_s = a->ends,
+                        .traffic = a->traffic};
 }
 
 Usage Server::usage_of(std::string_view user) const {

@@ -79,10 +79,15 @@ struct Config {
 
 /// What belongs to an allocation, for consoles.
 struct AllocationInfo {
+  Handle handle;
   ClientKey client;
   std::array<Endpoint, 2> relays{};  ///< port 0: none
   uint32_t peers = 0;                ///< permissions and channels
-  uint32_t expires_in_s = 0;
+  uint32_t channels = 0;             ///< of them
+  bool mobile = false;
+  uint32_t made_s = 0;  ///< of the monotonic clock
+  uint32_t ends_s = 0;  ///< likewise; when it ends if nobody refreshes it
+  Traffic traffic;
 };
 
 /// No answer to a datagram from an address that has not proven itself is longer than three times the
@@ -147,9 +152,12 @@ class Server {
 
   /// Ends an allocation. False if there is none.
   bool close(uint32_t allocation, const PortSource& ports);
-  /// Its client's stream has ended. A mobile one waits, until its lifetime is over, for a client that comes
-  /// with its ticket by another stream (RFC 8016); others end.
+  /// Its client's stream has ended. A mobile one waits for a client that comes with its ticket by another
+  /// stream, until the lifetime that was granted is over: the client may refresh from elsewhere for that long
+  /// (RFC 8016 §3.2), and quotas and `max_lifetime_s` bound what waits so. Others end.
   void leave(uint32_t allocation, const PortSource& ports);
+  /// While set, allocations that there are go on and no new one is made (508).
+  void set_draining(bool on) { draining_ = on; }
   /// Shutting down: gives every port back.
   void close_all(const PortSource& ports);
 
@@ -214,6 +222,7 @@ class Server {
   TimerWheel timers_;
   ice::Admission admission_;
   std::optional<int64_t> unix_offset_s_;
+  bool draining_ = false;
   uint64_t indication_ = 0;
   Counters counters_;
 };

@@ -108,6 +108,14 @@ struct Result {
   ClientKey previous;  ///< of closed and moved
 };
 
+/// Payloads that went through an allocation.
+struct Traffic {
+  uint64_t to_peer_packets = 0;
+  uint64_t to_peer_bytes = 0;
+  uint64_t to_client_packets = 0;
+  uint64_t to_client_bytes = 0;
+};
+
 /// Room that any reply needs.
 inline constexpr size_t kMaxReply = 576;
 

@@ -2,79 +2,15 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/turn_client.h"
+#include "tests/unit/engine/turn_rig.h"
 
 using namespace sluice;
 using namespace sluice::test;
+using namespace sluice::test::turn_rig;
 using engine::relay::RelayConfig;
 using engine::relay::TurnConfig;
 
 namespace {
-
-constexpr Endpoint kAlice{Address::v4(198, 51, 100, 10), 4000};
-constexpr Endpoint kBob{Address::v4(198, 51, 100, 11), 4001};
-constexpr Endpoint kPeer{Address::v4(198, 51, 100, 20), 5000};
-constexpr uint16_t kChannel = 0x4001;
-
-RelayConfig ports() {
-  RelayConfig c;
-  c.addresses = {kRelayAddress};
-  c.ports = {50'048, 50'559};
-  return c;
-}
-
-TurnConfig config() {
-  TurnConfig c;
-  c.on = true;
-  c.users = {{"alice", "wonderland"}, {"bob", "wonderland"}};
-  c.max_allocations = 64;
-  return c;
-}
-
-struct Rig {
-  Shards s;
-  explicit Rig(uint32_t shards = 1, const TurnConfig& turn = config(), const RelayConfig& relay = ports(),
-               engine::LinkSizes sizes = {})
-      : s(shards, sizes, srtp::Kind::openssl, relay, turn) {}
-
-  uint64_t dropped(Drop d) {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < s.count(); ++i) n += s.core(i).drops[d];
-    return n;
-  }
-  uint32_t allocations() {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s.count(); ++i) n += s.core(i).turn.server->counters().allocations;
-    return n;
-  }
-  /// What left for `to`, oldest first; the rest stays.
-  std::vector<Datagram> sent_to(const Endpoint& to) {
-    std::vector<Datagram> out;
-    for (uint32_t i = 0; i < s.count(); ++i)
-      std::erase_if(s.backend(i).sent, [&](const Datagram& d) {
-        if (d.remote != to) return false;
-        out.push_back(d);
-        return true;
-      });
-    return out;
-  }
-  /// A client with an allocation and a channel to `peer`.
-  TurnClient client(const Endpoint& at, uint32_t shard, const Endpoint& peer = kPeer,
-                    std::string user = "alice") {
-    TurnClient c(s, at, shard, std::move(user));
-    REQUIRE(c.allocate().code() == 0);
-    REQUIRE(c.bind(kChannel, peer).code() == 0);
-    return c;
-  }
-  /// The datagram that the session's client would send next, taken back from where it was placed.
-  std::vector<uint8_t> taken_back(uint32_t shard) {
-    auto bytes = s.backend(shard).waiting.back().bytes;
-    s.backend(shard).waiting.pop_back();
-    return bytes;
-  }
-};
-
-uint32_t turn_stream(uint32_t index) { return slow::StreamId(index, 1, true).ifindex(); }
 
 std::string text(const Datagram& d) { return std::string(as_text(d.bytes)); }
 

@@ -36,7 +36,7 @@ TEST_CASE("an allocation is made in two requests and its answer is complete") {
   CHECK(rig.server->counters().allocations == 1);
   const auto info = rig.server->info(r.result.allocation, rig.now).value();
   CHECK(info.relays[0] == relay_of(r));
-  CHECK(info.expires_in_s == 601);
+  CHECK(info.ends_s - info.made_s == 601);
 }
 
 TEST_CASE("a retransmitted Allocate gets the same answer, another one 437") {
