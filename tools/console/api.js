@@ -19,6 +19,8 @@ export class Api extends EventTarget {
 
   hangUp(session) { return this.request(`/v1/sessions/${session}`, { method: 'DELETE' }); }
 
+  endAllocation(id) { return this.request(`/v1/turn/allocations/${id}`, { method: 'DELETE' }); }
+
   /** Asks until stop(): events `figures` (detail: all of them) and `trouble` (detail: the error). */
   start() {
     const round = async () => {
@@ -26,9 +28,10 @@ export class Api extends EventTarget {
       try {
         const [sessions, rooms, shards, engine, relay, servers] = await Promise.all(
           ['sessions', 'rooms', 'shards', 'engine', 'relay', 'servers'].map((name) => this.get(`/v1/${name}`)));
+        const allocations = relay.turn ? await this.get('/v1/turn/allocations?limit=200') : null;
         this.dispatchEvent(new CustomEvent('figures', { detail: {
           time: began / 1000, total: sessions.total, sessions: sessions.sessions, rooms: rooms.rooms,
-          shards: shards.shards, engine, relay, servers: servers.servers } }));
+          shards: shards.shards, engine, relay, servers: servers.servers, allocations } }));
       } catch (error) {
         this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
         if (error.status === 401 || error.status === 403) return;

@@ -9,6 +9,7 @@ import { RelayPanel } from './relay.js';
 import { sessionColumns, shardColumns } from './sessions.js';
 import { Table } from './table.js';
 import { colours, setUpTheme } from './theme.js';
+import { TurnPanel, showStreams } from './turn.js';
 
 const api = new Api();
 const history = new History();
@@ -29,6 +30,7 @@ byId('plots').append(...plots.map(({ element }) => element));
 const sessions = new Table(byId('sessions'), sessionColumns(history, colours, hangUp), { onSelect: select });
 const shards = new Table(byId('shards'), shardColumns());
 const relay = new RelayPanel(colours);
+const turn = new TurnPanel((id) => api.endAllocation(id).catch(({ message }) => notify(message)));
 const detail = new Detail(byId('detail'), { onClose: () => select(selected), onHangUp: hangUp });
 byId('filter').addEventListener('input', () => show());
 
@@ -76,6 +78,8 @@ function show() {
   shards.show(rows);
   showTotals(rows);
   relay.show();
+  turn.show();
+  showStreams(figures.relay.streams);
   const wanted = byId('filter').value.trim().toLowerCase();
   const listed = figures.sessions.filter((s) =>
     [s.id, s.role, s.name, s.state, s.remote].join(' ').toLowerCase().includes(wanted));
@@ -100,6 +104,7 @@ api.addEventListener('figures', ({ detail: fresh }) => {
   figures = fresh;
   history.add(fresh.time, fresh.sessions);
   relay.add(figures, before);
+  turn.add(figures, before);
   link(fresh.engine.draining ? 'warn' : 'good', fresh.engine.draining ? 'draining' : 'live');
   showRooms(fresh.rooms);
   show();

@@ -35,27 +35,13 @@ const kSeries = [
 ];
 
 /** What the counters of one server, or of all, grew by in a second. */
-function perSecond(now, old, seconds) {
+export function perSecond(now, old, seconds) {
   const of = (get) => (old && seconds > 0 ? Math.max(0, get(now) - get(old)) / seconds : null);
   return { up: of((s) => s.up.packets), down: of((s) => s.down.packets),
     upBits: of((s) => 8 * s.up.bytes), downBits: of((s) => 8 * s.down.bytes) };
 }
 
 const named = (server) => server.id ?? server.address;
-
-/** TURN in one line: allocations, what was refused, rates. Hidden where it is not served. */
-function showTurn(turn, all) {
-  byId('turn').hidden = !turn;
-  if (!turn) return;
-  const refused = Object.values(turn.refused).reduce((sum, count) => sum + count, 0);
-  setText(byId('turn-totals'), [
-    `${format.count(turn.allocations)} of ${format.count(turn.max_allocations)} allocations`,
-    `${format.count(turn.created)} made, ${format.count(turn.expired)} expired`,
-    `${format.count(refused)} refused (${format.count(turn.refused[401])} asked to log in, `
-      + `${format.count(turn.refused[486])} over quota)`,
-    `${format.count(all.up)} pkt/s up, ${format.count(all.down)} pkt/s down`,
-    `${format.bits(all.upBits)} up, ${format.bits(all.downBits)} down`].join(' · '));
-}
 
 export class RelayPanel {
   constructor(colours) {
@@ -83,15 +69,12 @@ export class RelayPanel {
       per: perSecond(server, old.get(named(server)), seconds) }));
     this.relay = figures.relay;
     this.all = perSecond(figures.relay, before?.relay, seconds);
-    const turn = figures.relay.turn_figures;
-    this.turn = turn && perSecond(turn, before?.relay.turn_figures, seconds);
     this.time = figures.time;
     this.history.add(figures.time, this.rows);
   }
 
   show() {
     if (!this.relay) return;
-    showTurn(this.relay.turn_figures, this.turn);
     if (!this.rows.some(({ id }) => id === this.selected)) this.selected = null;
     this.table.show(this.rows, this.selected);
     byId('no-servers').hidden = this.rows.length > 0;

@@ -36,12 +36,15 @@ const json::array* array(const json::object& o, std::string_view key) {
   return v == nullptr ? nullptr : v->if_array();
 }
 
-uint64_t drops(const json::object& o) {
-  uint64_t sum = 0;
-  if (const auto* d = object(o, "drops"))
-    for (const auto& item : *d) sum += count(*d, item.key());
-  return sum;
+/// Of a counter for each reason.
+uint64_t sum(const json::object* o) {
+  uint64_t all = 0;
+  if (o != nullptr)
+    for (const auto& item : *o) all += count(*o, item.key());
+  return all;
 }
+
+uint64_t drops(const json::object& o) { return sum(object(o, "drops")); }
 
 void add_track(TopSession& s, const json::object& t) {
   const bool out = text(t, "direction") == "out";
@@ -136,6 +139,16 @@ TopTurn turn(const json::object& o) {
   return t;
 }
 
+TopStreams streams(const json::object& o) {
+  const auto* ended = object(o, "ended");
+  return {.max = count(o, "max"),
+          .open = count(o, "open"),
+          .open_tls = count(o, "open_tls"),
+          .accepted = count(o, "accepted"),
+          .refused = sum(object(o, "refused")),
+          .tls_failures = ended != nullptr ? count(*ended, "tls") : 0};
+}
+
 TopShard shard(const json::object& o) {
   TopShard s;
   s.shard = static_cast<unsigned>(count(o, "shard"));
@@ -178,6 +191,7 @@ std::expected<TopFrame, std::string> parse_frame(const TopDocuments& documents) 
   if (const auto r = parse_object(documents.relay)) {
     out.relay = relay(*r);
     if (const auto* figures = object(*r, "turn_figures")) out.turn = turn(*figures);
+    if (const auto* figures = object(*r, "streams")) out.streams = streams(*figures);
   }
   const auto known = parse_object(documents.servers);
   if (const auto* servers = known ? array(*known, "servers") : nullptr)

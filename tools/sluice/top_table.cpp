@@ -180,6 +180,16 @@ void turn(Screen& screen, const TopFrame& frame, const TopView& view) {
       bits_of(view, t.down_bytes, old(&TopTurn::down_bytes))));
 }
 
+/// Who has had no connection is not bothered with them.
+void streams(Screen& screen, const TopStreams& s) {
+  constexpr size_t kLines = 1, kForSessions = 6;
+  if (s.accepted + s.refused == 0 || screen.full(kLines + kForSessions)) return;
+  screen.line(fmt::format("TCP {} of {} connections open ({} TLS), accepted {}, refused {}, TLS failures {}",
+                          s.open, s.max, s.open_tls, count(static_cast<double>(s.accepted)),
+                          count(static_cast<double>(s.refused)), count(static_cast<double>(s.tls_failures))),
+              s.refused + s.tls_failures > 0 ? kYellow : std::string_view{});
+}
+
 void row(Screen& screen, const TopSession& s) {
   const std::string_view style = s.loss >= kLossBad   ? kRed
                                  : s.loss >= kLossOdd ? kYellow
@@ -251,6 +261,7 @@ std::string render_top(const TopFrame& frame, const TopView& view) {
   shards(screen, frame, view);
   relay(screen, frame, view);
   turn(screen, frame, view);
+  streams(screen, frame.streams);
   // A relay alone has none, and nobody to tell how to make one.
   if (!frame.relay.alone) sessions(screen, frame, view);
   return screen.take();

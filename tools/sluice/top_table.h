@@ -53,11 +53,16 @@ struct TopTurn {
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
 };
 
+struct TopStreams {
+  uint64_t max = 0, open = 0, open_tls = 0, accepted = 0, refused = 0, tls_failures = 0;
+};
+
 struct TopFrame {
   std::string version, io, srtp;
   bool draining = false;
   TopRelay relay;
   TopTurn turn;
+  TopStreams streams;
   uint64_t total = 0;  ///< sessions, also those that are not listed
   std::vector<TopSession> sessions;
   std::vector<TopShard> shards;

@@ -29,6 +29,8 @@ constexpr std::array kRoutes{
     Route{RouteId::v1_routes, "/v1/routes", {.get = true, .put = true, .del = true}, Access::admin},
     Route{RouteId::v1_sdp, "/v1/sdp", kPost, Access::admin},
     Route{RouteId::v1_turn_credentials, "/v1/turn/credentials", kPost, Access::admin},
+    Route{RouteId::v1_turn_allocations, "/v1/turn/allocations", kGet, Access::admin},
+    Route{RouteId::v1_turn_allocation, "/v1/turn/allocations/{allocation}", {.del = true}, Access::admin},
     Route{RouteId::v1_openapi, "/v1/openapi.json", kGet, Access::admin},
     Route{RouteId::metrics, "/metrics", kGet, Access::admin},
     Route{RouteId::healthz, "/healthz", kGet, Access::open},

@@ -32,6 +32,8 @@ enum class RouteId : unsigned char {
   v1_routes,
   v1_sdp,
   v1_turn_credentials,
+  v1_turn_allocations,
+  v1_turn_allocation,
   metrics,
   healthz,
   readyz,

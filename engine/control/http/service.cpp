@@ -6,6 +6,7 @@
 
 #include "engine/control/http/v1.h"
 #include "engine/control/http/v1_relay.h"
+#include "engine/control/http/v1_turn.h"
 #include "engine/control/log.h"
 
 namespace sluice::http {
@@ -169,6 +170,10 @@ Response Service::simple(RouteId route, const Match& match, const Target& target
     case RouteId::v1_sdp:
     case RouteId::v1_turn_credentials:
       return relay(route, match, request);
+    case RouteId::v1_turn_allocations:
+      return v1_turn_allocations(engine_, target);
+    case RouteId::v1_turn_allocation:
+      return v1_end_turn_allocation(engine_, match.params[0]);
     case RouteId::metrics: {
       Response r = plain_text(options_.metrics_text ? options_.metrics_text() : std::string());
       r.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");

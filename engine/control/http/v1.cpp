@@ -1,12 +1,12 @@
 #include "engine/control/http/v1.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <vector>
 
 #include <time.h>
 
+#include "engine/control/http/v1_parts.h"
 #include "engine/control/json.h"
 #include "engine/control/openapi.h"
 
@@ -24,28 +24,9 @@ int64_t monotonic_us() {
   return int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;
 }
 
-template <class T>
-T sized() {
-  T s{};
-  s.size = sizeof s;
-  return s;
-}
-
-template <class T>
-std::optional<T> number(std::string_view text) {
-  T n{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return n;
-}
-
 void text_or_null(Json& json, std::string_view key, std::string_view text) {
   json.key(key);
   text.empty() ? json.null() : json.value(text);
-}
-
-void traffic(Json& json, std::string_view key, uint64_t packets, uint64_t bytes) {
-  json.key(key).begin_object().member("packets", packets).member("bytes", bytes).end_object();
 }
 
 void drops(Json& json, const uint64_t (&counters)[SLUICE_DROP_REASONS_MAX], std::string_view key = "drops") {

@@ -9,6 +9,7 @@
 
 #include "engine/control/http/json_reader.h"
 #include "engine/control/http/signalling.h"
+#include "engine/control/http/v1_parts.h"
 #include "engine/control/json.h"
 #include "engine/control/log.h"
 
@@ -22,17 +23,6 @@ using control::LogLine;
 constexpr unsigned kTtlMax = 604'800;
 constexpr unsigned kRouteTtl = 3600;
 constexpr unsigned kTurnTtl = 86'400;
-
-template <class T>
-T sized() {
-  T s{};
-  s.size = sizeof s;
-  return s;
-}
-
-void traffic(Json& json, std::string_view key, uint64_t packets, uint64_t bytes) {
-  json.key(key).begin_object().member("packets", packets).member("bytes", bytes).end_object();
-}
 
 void trunk_state(Json& json, const sluice_server_stats& s) {
   json.member("state", s.up == 0         ? "down"
@@ -155,7 +145,41 @@ std::string turn_json(const sluice_turn_stats& s) {
   return json.take();
 }
 
-std::string relay_json(const sluice_relay_stats& s, const sluice_turn_stats& turn) {
+std::string streams_json(const sluice_stream_stats& s) {
+  Json json;
+  json.begin_object()
+      .member("max", s.max_streams)
+      .member("open", s.open)
+      .member("open_tls", s.open_tls)
+      .member("accepted", s.accepted)
+      .member("accepted_tls", s.accepted_tls)
+      .member("ice", s.ice)
+      .member("turn", s.turn);
+  traffic(json, "in", s.rx_datagrams, s.rx_bytes);
+  traffic(json, "out", s.tx_datagrams, s.tx_bytes);
+  json.key("refused")
+      .begin_object()
+      .member("full", s.refused_full)
+      .member("address", s.refused_address)
+      .member("rate", s.refused_rate)
+      .member("files", s.refused_files)
+      .end_object();
+  json.key("ended")
+      .begin_object()
+      .member("peer", s.ended_peer)
+      .member("shard", s.ended_shard)
+      .member("silent", s.ended_silent)
+      .member("idle", s.ended_idle)
+      .member("malformed", s.ended_malformed)
+      .member("tls", s.ended_tls)
+      .member("broken", s.ended_broken)
+      .end_object();
+  json.end_object();
+  return json.take();
+}
+
+std::string relay_json(const sluice_relay_stats& s, const sluice_turn_stats& turn,
+                       const sluice_stream_stats& streams) {
   constexpr std::string_view kRoles[] = {"both", "relay", "media"};
   Json json;
   json.begin_object()
@@ -175,6 +199,7 @@ std::string relay_json(const sluice_relay_stats& s, const sluice_turn_stats& tur
       .member("servers", s.servers)
       .member("ports_open", s.ports_open);
   if (turn.on != 0) json.key("turn_figures").raw(turn_json(turn));
+  if (streams.max_streams != 0) json.key("streams").raw(streams_json(streams));
   json.end_object();
   return json.take();
 }
@@ -184,7 +209,9 @@ Response v1_relay(sluice_engine* engine) {
   sluice_get_relay_stats(engine, &stats);
   auto turn = sized<sluice_turn_stats>();
   sluice_get_turn_stats(engine, &turn);
-  return json_response(relay_json(stats, turn));
+  auto streams = sized<sluice_stream_stats>();
+  sluice_get_stream_stats(engine, &streams);
+  return json_response(relay_json(stats, turn, streams));
 }
 
 Response v1_servers(sluice_engine* engine) {

@@ -28,6 +28,7 @@ Response v1_sdp(sluice_engine* engine, std::string_view body);
 Response v1_turn_credentials(sluice_engine* engine, std::string_view body, std::string_view name);
 
 std::string server_json(const sluice_server_stats& stats);
-std::string relay_json(const sluice_relay_stats& stats, const sluice_turn_stats& turn);
+std::string relay_json(const sluice_relay_stats& stats, const sluice_turn_stats& turn,
+                       const sluice_stream_stats& streams);
 
 }  // namespace sluice::http

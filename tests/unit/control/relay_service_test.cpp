@@ -9,6 +9,7 @@
 #include "engine/control/http/v1_relay.h"
 #include "tests/support/self_signed.h"
 #include "tests/unit/control/live_engine.h"
+#include "tests/unit/control/turn_login.h"
 
 using namespace sluice;
 using namespace sluice::http;
@@ -73,6 +74,16 @@ void turn_with_secret(sluice_config& c) {
   c.turn_tls_count = 1;
   c.turn_tls_cert_file = cert.c_str();
   c.turn_tls_key_file = key.c_str();
+}
+
+void turn_with_users(sluice_config& c) {
+  static const char* const users[] = {"alice:wonderland", "bob:wonderland"};
+  static const char* const relay[] = {"127.0.0.1"};
+  c.turn_user = users;
+  c.turn_user_count = 2;
+  c.relay_address = relay;
+  c.relay_address_count = 1;
+  c.relay_port_mode = SLUICE_RELAY_PORTS_SOCKETS;
 }
 
 }  // namespace
@@ -236,6 +247,82 @@ TEST_CASE("TURN credentials come with the URIs that browsers take") {
 TEST_CASE("a process without a TURN secret makes no credentials") {
   Fixture f;
   CHECK(f.ask("POST", "/v1/turn/credentials", "{}").status == 501);
+}
+
+TEST_CASE("allocations are listed by pages, masked unless asked for, and ended") {
+  Fixture f(turn_with_users);
+  std::vector<test::TurnLogin> clients;
+  for (const char* user : {"alice", "bob", "alice"}) clients.emplace_back(f.engine.get(), user);
+  for (auto& c : clients) REQUIRE(c.allocate() == 0);
+  const json::object all = object(f.ask("GET", "/v1/turn/allocations"));
+  REQUIRE(all.at("allocations").get_array().size() == 3);
+  CHECK(all.at("next").is_null());
+  const json::object first = all.at("allocations").get_array()[0].get_object();
+  CHECK(text(first.at("client")).starts_with("127.0.0.x:"));
+  CHECK(text(first.at("transport")) == "udp");
+  CHECK(text(first.at("user")) == "alice");
+  CHECK(text(first.at("relayed").get_array()[0]).starts_with("127.0.0.1:"));
+  CHECK(first.at("lifetime_s").to_number<int>() > 590);
+  CHECK(first.at("up").at("packets").to_number<int>() == 0);
+  const json::object page = object(f.ask("GET", "/v1/turn/allocations?limit=2&addresses=whole"));
+  REQUIRE(page.at("allocations").get_array().size() == 2);
+  CHECK(text(page.at("allocations").get_array()[0].at("client")).starts_with("127.0.0.1:"));
+  const json::object rest =
+      object(f.ask("GET", "/v1/turn/allocations?limit=2&after=" + text(page.at("next"))));
+  REQUIRE(rest.at("allocations").get_array().size() == 1);
+  CHECK(rest.at("next").is_null());
+  const std::string id = text(first.at("id"));
+  CHECK(f.ask("DELETE", "/v1/turn/allocations/" + id).status == 200);
+  CHECK(clients[0].refresh(600) == 437);
+  CHECK(f.ask("DELETE", "/v1/turn/allocations/" + id).status == 404);
+  CHECK(object(f.ask("GET", "/v1/turn/allocations")).at("allocations").get_array().size() == 2);
+}
+
+TEST_CASE("a wrong question for allocations is refused") {
+  Fixture f(turn_with_users);
+  for (const auto& [target, field] : {std::pair{"?limit=0", "limit"},
+                                      {"?limit=1001", "limit"},
+                                      {"?limit=x", "limit"},
+                                      {"?after=x", "after"},
+                                      {"?addresses=all", "addresses"}}) {
+    const Response r = f.ask("GET", std::string("/v1/turn/allocations") + target);
+    CHECK(r.status == 400);
+    CHECK(field_of(r) == field);
+  }
+  for (const char* id : {"0", "1", "x", "18446744073709551615", "99999999999999999999"})
+    CHECK(f.ask("DELETE", std::string("/v1/turn/allocations/") + id).status == 404);
+  CHECK(object(f.ask("GET", "/v1/turn/allocations")).at("allocations").get_array().empty());
+  Fixture without;
+  CHECK(object(without.ask("GET", "/v1/turn/allocations")).at("allocations").get_array().empty());
+}
+
+TEST_CASE("a drain waits for allocations, makes none, and ends those that are left at its deadline") {
+  for (const bool patient : {true, false}) {
+    CAPTURE(patient);
+    Fixture f(turn_with_users);
+    test::TurnLogin alice(f.engine.get(), "alice"), bob(f.engine.get(), "bob");
+    REQUIRE(alice.allocate() == 0);
+    sluice_drain(f.engine.get(), patient ? 600'000 : 0);
+    if (patient) {
+      CHECK(bob.allocate() == 508);
+      CHECK(alice.refresh(0) == 0);
+    }
+    CHECK(f.engine.pump(SLUICE_EVENT_DRAINED, [](const sluice_event&) {}));
+    sluice_turn_stats stats{};
+    stats.size = sizeof stats;
+    sluice_get_turn_stats(f.engine.get(), &stats);
+    CHECK(stats.allocations == 0);
+    CHECK(stats.deleted == 1);
+  }
+}
+
+TEST_CASE("connections by TCP and TLS are counted where they are served") {
+  Fixture f;
+  const json::object streams = object(f.ask("GET", "/v1/relay")).at("streams").get_object();
+  CHECK(streams.at("max").to_number<int>() == 4096);
+  CHECK(streams.at("ended").at("tls").to_number<int>() == 0);
+  Fixture without([](sluice_config& c) { c.max_streams = 0; });
+  CHECK_FALSE(object(without.ask("GET", "/v1/relay")).contains("streams"));
 }
 
 TEST_CASE("the relay says what it is and how much it holds") {

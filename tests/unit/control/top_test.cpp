@@ -27,7 +27,8 @@ constexpr const char* kRelay =
     R"({"role":"both","relay":true,"flows":30,"max_flows":65536,"unconfirmed":1,"flows_created":40,"flows_expired":10,
  "up":{"packets":1000,"bytes":100000},"down":{"packets":2000,"bytes":200000},"routes":5,"max_routes":9,
  "ports_open":7,"turn_figures":{"allocations":12,"max_allocations":100,"created":30,
- "up":{"packets":10,"bytes":1000},"down":{"packets":20,"bytes":2000},"refused":{"401":5,"486":2}}})";
+ "up":{"packets":10,"bytes":1000},"down":{"packets":20,"bytes":2000},"refused":{"401":5,"486":2}},
+ "streams":{"max":64,"open":3,"open_tls":1,"accepted":9,"refused":{"full":1,"rate":2},"ended":{"peer":4,"tls":2}}})";
 constexpr const char* kServers =
     R"({"servers":[{"id":"7","address":"192.0.2.7:1","trunk":true,"flows":10,"unconfirmed":0,"routes":0,
  "up":{"packets":400,"bytes":40000},"down":{"packets":500,"bytes":50000},"state":"up","rtt_us":1520},
@@ -123,6 +124,15 @@ TEST_CASE("TURN is one line, with its rates") {
   CHECK(text.find("TURN 12 of 100 allocations, made 30, refused 7 (401: 5, quota: 2), up 50/s") !=
         std::string::npos);
   CHECK(render_top(frame(), {}).find("TURN") == std::string::npos);
+}
+
+TEST_CASE("TCP and TLS connections are one line, once there has been any") {
+  TopFrame f = relay_frame();
+  CHECK(
+      render_top(f, {}).find("TCP 3 of 64 connections open (1 TLS), accepted 9, refused 3, TLS failures 2") !=
+      std::string::npos);
+  f.streams = {.max = 64};
+  CHECK(render_top(f, {}).find("TCP") == std::string::npos);
 }
 
 TEST_CASE("who relays nothing sees nothing of it") {
