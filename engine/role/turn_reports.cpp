@@ -40,7 +40,8 @@ void report_allocation(Core& c, uint32_t allocation, const stun::View* made_by) 
     r.info = *info;
     if (made_by != nullptr) {
       const std::string_view user = user_of(c, *made_by);
-      r.user.assign(user.substr(0, r.user.data.size()));
+      r.user = {};
+      if (!user.empty()) r.user.assign(user.substr(0, r.user.data.size()));
       if (c.turn.reports_end.load(std::memory_order_relaxed) <= allocation)
         c.turn.reports_end.store(allocation + 1, std::memory_order_release);
     }
