@@ -234,6 +234,17 @@ relay::RelayTotals Engine::relay_totals() const {
   return sum;
 }
 
+std::pair<uint64_t, uint64_t> Engine::direct_totals() const {
+  std::pair<uint64_t, uint64_t> sum{};
+  for (size_t s = 0; s < shards_.size(); ++s) {
+    ShardReport r;
+    if (!shard_report(s, r)) continue;
+    sum.first += r.direct_packets;
+    sum.second += r.direct_bytes;
+  }
+  return sum;
+}
+
 turn::Counters Engine::turn_totals() const {
   turn::Counters sum;
   for (size_t s = 0; s < shards_.size(); ++s) {

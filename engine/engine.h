@@ -112,6 +112,8 @@ class Engine {
   size_t remove_routes(std::span<const relay::RouteRequest> routes);
   std::vector<relay::ServerReport> servers() const;
   relay::RelayTotals relay_totals() const;
+  /// Media that went past trunks, packets and bytes.
+  std::pair<uint64_t, uint64_t> direct_totals() const;
   /// All zero if this process serves no TURN.
   turn::Counters turn_totals() const;
   /// Allocations in the order of their names, those behind `after` (0: from the first); returns how many were

@@ -61,6 +61,8 @@ struct ShardReport {
   relay::RelayTotals relay;
   turn::Counters turn;
   io::IoCounters io;
+  uint64_t direct_packets = 0;  ///< of io.tx_packets, those past a trunk
+  uint64_t direct_bytes = 0;
   DropCounters drops;   ///< of packets received
   DropCounters unsent;  ///< of datagrams that were to be sent
 };

@@ -139,6 +139,9 @@ typedef struct sluice_config {
    * another program has the port; 0: nowhere. */
   unsigned max_streams;
   sluice_receive receive;
+  /* 1: a media tier sends media (SRTP, SRTCP) to clients that come by trunk itself, with the relay's public endpoint as
+   * its source, and all else by the trunk. For networks that let such sources pass; needs CAP_NET_RAW. */
+  int trunk_direct;
 } sluice_config;
 
 typedef enum sluice_role { SLUICE_PUBLISH = 0, SLUICE_PLAY = 1, SLUICE_AGENT = 2 } sluice_role;
@@ -385,6 +388,8 @@ typedef struct sluice_relay_stats {
   uint64_t routes, max_routes, max_flows;
   unsigned servers;    /* named ones and targets of routes */
   unsigned ports_open; /* local ports of relayed legs */
+  int trunk_direct;    /* 1: a media tier that answers clients past the trunk */
+  uint64_t direct_packets, direct_bytes; /* of media that went so */
 } sluice_relay_stats;
 
 void sluice_get_relay_stats(sluice_engine* engine, sluice_relay_stats* out);

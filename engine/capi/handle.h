@@ -75,6 +75,8 @@ std::expected<void, engine::Failure> parse_relay(const sluice_config& c, ParsedC
 /// The trunk's sockets, of relays and for them; says in `c` where they are bound. After the media sockets.
 std::expected<void, engine::Failure> open_trunk_sockets(ParsedConfig& c, const io::SocketOptions& options,
                                                         sluice_engine& e);
+/// Where media tiers answer clients past the trunk, if they do.
+std::expected<void, engine::Failure> open_direct(sluice_engine& e);
 /// What the shard's backend receives from and sends by.
 std::vector<io::ShardSocket> sockets_of(const sluice_engine& e, uint32_t shard);
 

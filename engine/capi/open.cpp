@@ -167,6 +167,7 @@ std::expected<void, Failure> make_engine(ParsedConfig& c, sluice_engine& e) {
                                    unix_now_us() - now.us);
   if (!made) return std::unexpected(made.error());
   e.engine = std::move(*made);
+  if (auto ok = open_direct(e); !ok) return ok;
   e.say(1, fmt::format("srtp: {}", e.engine->srtp_name()));
   if (e.steering)
     e.engine->set_steer([raw = &e](const Endpoint& remote, const Endpoint& local, ShardId owner) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <initializer_list>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -258,6 +259,8 @@ void sluice_get_relay_stats(sluice_engine* e, sluice_relay_stats* out) {
     s.max_flows = config.relay.on ? config.relay.max_flows : 0;
     s.servers = static_cast<unsigned>(e->engine->servers().size());
     s.ports_open = t.ports_open;
+    s.trunk_direct = config.trunk.direct ? 1 : 0;
+    std::tie(s.direct_packets, s.direct_bytes) = e->engine->direct_totals();
     capi::hand_out(out, s);
     return SLUICE_OK;
   });

@@ -78,6 +78,10 @@ Status parse_trunk(const sluice_config& c, engine::EngineConfig& out) {
     if (!e) return std::unexpected(invalid_text("trunk", e.error()));
     out.trunk.listen = *e;
   }
+  out.trunk.direct = c.trunk_direct != 0;
+  if (out.trunk.direct && (!out.media || !out.trunk.listen))
+    return std::unexpected(invalid("trunk_direct", "this is no media tier that relays reach by trunk",
+                                   "give trunk, or leave it out"));
   if (!is_given(c.trunk_key)) {
     if (!out.trunk.listen) return {};
     return std::unexpected(invalid("trunk", "a trunk has a key", "give trunk_key too"));

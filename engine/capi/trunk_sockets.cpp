@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "engine/capi/handle.h"
+#include "engine/shard/shard.h"
+#include "net/io/foreign.h"
 
 namespace sluice::capi {
 namespace {
@@ -56,6 +58,21 @@ std::expected<void, Failure> open_trunk_sockets(ParsedConfig& c, const io::Socke
     if (!bound) return std::unexpected(bound.error());
     e.say(1, fmt::format("trunk: shard {} speaks with servers from {}", s, text_of(*bound)));
   }
+  return {};
+}
+
+std::expected<void, Failure> open_direct(sluice_engine& e) {
+  if (!e.engine->config().trunk.direct) return {};
+  for (size_t s = 0; s < e.engine->shard_count(); ++s) {
+    auto sender = io::make_raw_sender(e.engine->shard(s).pool());
+    if (!sender)
+      return std::unexpected(
+          Failure{SLUICE_E_IO, "trunk_direct", sender.error().message, sender.error().fix});
+    e.engine->shard(s).set_foreign(std::move(*sender));
+  }
+  e.say(1,
+        "trunk: media goes to clients directly, with the relay's address as its source; where networks "
+        "filter such sources, switch trunk_direct off");
   return {};
 }
 

@@ -55,6 +55,8 @@ struct TrunkConfig {
   std::optional<Endpoint> listen;  ///< a media tier's socket for relays, or a relay's own; port 0: any
   std::optional<std::array<uint8_t, kTrunkKeyBytes>> key;
   std::vector<TrunkSockets> sockets;  ///< by shard; empty: no trunk
+  /// A media tier's media goes to clients themselves, with the relay's address as its source.
+  bool direct = false;
   bool on() const { return key.has_value() && !sockets.empty(); }
 };
 

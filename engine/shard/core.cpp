@@ -219,6 +219,7 @@ void Core::drop_unsent(const Packet& p, Drop why, uint32_t session) {
 void Core::flush_tx() {
   flush_frames(*this);
   if (!tx.empty()) backend->send(tx, unsent);
+  if (!direct.empty()) foreign->send(direct, unsent);
 }
 
 void Core::to_stream(const Packet& p) {
@@ -269,6 +270,19 @@ void Core::transmit_to(const ice::PathAddress& to, SlotIndex slot, size_t len, u
   hot[session].tx_bytes += len;
 }
 
+void Core::transmit_direct(const ice::PathAddress& to, SlotIndex slot, size_t len, uint32_t session) {
+  if (len > io::max_foreign_payload(to.remote.is_v4())) return transmit_to(to, slot, len, session);
+  if (direct.full()) foreign->send(direct, unsent);
+  Packet& p = direct.push();
+  p.slot = slot;
+  p.offset = kHeadroom;
+  p.len = static_cast<uint16_t>(len);
+  p.remote = to.remote;
+  p.local = to.local;
+  ++hot[session].tx_packets;
+  hot[session].tx_bytes += len;
+}
+
 void Core::protect(uint32_t session, SlotIndex slot, uint16_t header_len, Bytes payload, bool rtcp) {
   // Not flush_protect(): the packet in hand may have been put down for release already.
   if (queue.n == ProtectQueue::kCapacity) protect_queued();
@@ -314,7 +328,8 @@ void Core::protect_queued() {
       drop_unsent(queue.packet[i], queue.job[i].result, session);
       continue;
     }
-    transmit_to(hot[session].path, queue.packet[i].slot, queue.job[i].out_len, session);
+    const auto send = hot[session].direct ? &Core::transmit_direct : &Core::transmit_to;
+    (this->*send)(hot[session].path, queue.packet[i].slot, queue.job[i].out_len, session);
   }
   queue.n = 0;
 }

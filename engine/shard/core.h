@@ -28,6 +28,7 @@
 #include "net/ice/admission.h"
 #include "net/ice/shard_keys.h"
 #include "net/io/backend.h"
+#include "net/io/foreign.h"
 #include "net/srtp/srtp.h"
 
 namespace sluice::engine {
@@ -119,6 +120,8 @@ class Core {
   /// Likewise, whatever its ifindex says.
   void to_socket(const Packet& p);
   void flush_tx();
+  /// Media of `session`, whose path is a trunk's, to the client itself, as from the relay.
+  void transmit_direct(const ice::PathAddress& to, SlotIndex slot, size_t len, uint32_t session);
   /// Nothing more will be said on the stream.
   void close_stream(uint32_t ifindex);
   /// A datagram of `session` in a fresh slot to `to`, without consulting the agent's limits.
@@ -201,6 +204,7 @@ class Core {
   std::unique_ptr<srtp::Cipher> cipher;
   crypto::StreamRandom random;
   io::Backend* backend = nullptr;
+  io::ForeignSender* foreign = nullptr;    ///< where a media tier answers clients past the trunk
   std::vector<const uint8_t*> peer_slots;  ///< first byte of each shard's pool
 
   // Memory; the arena first, since all the rest lives in it.
@@ -231,6 +235,7 @@ class Core {
 
   // Batches and counters
   TxBatch tx;
+  TxBatch direct;  ///< for `foreign`
   ProtectQueue queue;
   slow::ToHandshake handshake_message;  ///< 2 KiB that need not be on the stack
   DropCounters drops;                   ///< of packets received

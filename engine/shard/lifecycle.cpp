@@ -61,6 +61,15 @@ const RemoteCredentials* credentials_of(const SessionCold& cold, uint8_t generat
   return &scratch;
 }
 
+/// Whether media may leave for the client itself, as from the relay that it came by: only to where the
+/// session has proven that its client is, so that nobody has others' addresses flooded in the relay's name.
+bool goes_direct(const Core& c, const ice::LiteAgent& agent, const ice::PathAddress& path) {
+  if (c.foreign == nullptr || !is_trunk(path.ifindex) || !agent.selected_proven()) return false;
+  const bool routable = !path.remote.addr.is_link_local() && !path.local.addr.is_link_local();
+  return routable && !path.local.addr.is_unspecified() && path.local.port != 0 &&
+         path.local.is_v4() == path.remote.is_v4();
+}
+
 void tell(Core& c, uint32_t session, Notice::Kind kind, CloseReason reason = CloseReason::none) {
   const ice::PathAddress& path = c.hot[session].path;
   Notice n;
@@ -197,6 +206,7 @@ void apply(Core& c, uint32_t session, const ice::Actions& a) {
   const ice::LiteAgent& agent = c.agents[session];
   if (const ice::PathAddress* selected = agent.selected()) h.path = *selected;
   h.path_settled = agent.settled_on(h.path);
+  h.direct = goes_direct(c, agent, h.path);
   if (a.first_check) {
     c.cold[session].first_check_at = c.now;
     tell(c, session, Notice::Kind::checking);

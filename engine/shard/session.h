@@ -30,6 +30,7 @@ struct alignas(64) SessionHot {
   Role role = Role::publish;
   bool path_settled =
       false;               ///< `path` is proven and nothing about it is in question (LiteAgent::settled_on)
+  bool direct = false;     ///< media goes past the trunk that `path` names
   bool srtp_seen = false;  ///< an authentic SRTP or SRTCP packet came
   bool rtp_in = false;     ///< first_rtp_in_at is set
   bool rtp_out = false;    ///< first_rtp_out_at is set

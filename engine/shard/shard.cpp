@@ -41,6 +41,11 @@ void Shard::set_backend(std::unique_ptr<io::Backend> backend) {
   core_.backend = backend_.get();
 }
 
+void Shard::set_foreign(std::unique_ptr<io::ForeignSender> foreign) {
+  foreign_ = std::move(foreign);
+  core_.foreign = foreign_.get();
+}
+
 void Shard::run_once() {
   core_.now = backend_->receive(rx_, wait_until(), core_.drops);
   sleep_.store(Sleep::none, std::memory_order_relaxed);
@@ -424,6 +429,13 @@ void Shard::publish() {
   r.pool_capacity = core_.pool.capacity();
   r.pool_free = core_.pool.free();
   r.io = backend_->counters();
+  if (foreign_ != nullptr) {
+    r.direct_packets = foreign_->counters().tx_packets;
+    r.direct_bytes = foreign_->counters().tx_bytes;
+    r.io.tx_packets += r.direct_packets;
+    r.io.tx_bytes += r.direct_bytes;
+    r.io.tx_calls += foreign_->counters().tx_calls;
+  }
   r.drops = core_.drops;
   r.unsent = core_.unsent;
   if (core_.relay.on()) {

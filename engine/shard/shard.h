@@ -29,6 +29,8 @@ class Shard {
 
   PacketPool& pool() { return core_.pool; }
   void set_backend(std::unique_ptr<io::Backend> backend);
+  /// Before the first turn: media for clients that come by trunk leaves by it.
+  void set_foreign(std::unique_ptr<io::ForeignSender> foreign);
   void set_bells(ShardBells bells) { bells_ = std::move(bells); }
   void set_busy_poll(bool on) { busy_poll_ = on; }
 
@@ -131,6 +133,7 @@ class Shard {
 
   Core core_;
   std::unique_ptr<io::Backend> backend_;
+  std::unique_ptr<io::ForeignSender> foreign_;
   ShardBells bells_;
   RxBatch rx_;
   RxBatch peer_rx_;

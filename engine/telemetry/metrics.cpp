@@ -220,6 +220,14 @@ void add_relay(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
   add_servers(snapshot, out);
 }
 
+void add_direct(const sluice_relay_stats& r, std::vector<MetricFamily>& out) {
+  if (r.trunk_direct == 0) return;
+  out.push_back(single("sluice_trunk_direct_packets_total", "Media sent to clients past the trunk",
+                       MetricType::Counter, static_cast<double>(r.direct_packets)));
+  out.push_back(single("sluice_trunk_direct_bytes_total", "UDP payload bytes sent so", MetricType::Counter,
+                       static_cast<double>(r.direct_bytes)));
+}
+
 void add_turn(const sluice_turn_stats& t, std::vector<MetricFamily>& out) {
   if (t.on == 0) return;
   const auto one = [&](const char* name, const char* help, MetricType type, uint64_t value) {
@@ -349,6 +357,7 @@ std::vector<MetricFamily> collect(const Snapshot& snapshot) {
   add_engine(snapshot.engine, out);
   add_shards(snapshot, out);
   add_relay(snapshot, out);
+  add_direct(snapshot.relay, out);
   add_turn(snapshot.turn, out);
   add_streams(snapshot.streams, out);
   out.push_back(single("process_cpu_seconds_total", "CPU time of the process", MetricType::Counter,

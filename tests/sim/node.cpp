@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "engine/shard/static_memory.h"
+#include "net/wire/classify.h"
 #include "tests/sim/check.h"
 #include "tests/sim/entropy.h"
 #include "tests/sim/world.h"
@@ -15,6 +16,21 @@ namespace {
 /// Virtual time starts at 1 s; the wall clock at some day of 2023.
 constexpr int64_t kUnixOffset = 1'700'000'000'000'000;
 constexpr Micros kPollAtLeast = seconds(1);
+
+/// A network that lets any source pass.
+class Foreign final : public io::ForeignSender {
+ public:
+  explicit Foreign(io::SimBackend& backend) : backend_(backend) {}
+  void send(TxBatch& tx, DropCounters& drops) override {
+    counters_.tx_packets += tx.size();
+    backend_.send(tx, drops);
+  }
+  const io::IoCounters& counters() const override { return counters_; }
+
+ private:
+  io::SimBackend& backend_;
+  io::IoCounters counters_;
+};
 
 }  // namespace
 
@@ -44,6 +60,8 @@ void Node::start() {
       engine::Engine::make(config, std::move(*context), world_.random(), backend, world_.now(), kUnixOffset);
   if (!made) fail(made.error().message);
   engine_ = std::move(*made);
+  for (size_t s = 0; config.trunk.direct && s < shards(); ++s)
+    engine_->shard(s).set_foreign(std::make_unique<Foreign>(*backends_[s]));
   engine_->set_bells({[](void* n) { static_cast<Node*>(n)->control_bell_ = true; }, this},
                      {[](void* n) { static_cast<Node*>(n)->worker_bell_ = true; }, this});
   if (options_.steer)
@@ -134,6 +152,7 @@ void Node::check_sent(const io::SimDatagram& d, Bytes bytes) {
       fail(fmt::format("relayed to {}, which is no server and nobody's peer", text()));
     return;
   }
+  if (trunk.direct && !lives_at(d.from.addr)) return check_direct(d, bytes);
   const auto view = stun::View::parse(bytes);
   const bool answer =
       view && (view->is_binding(stun::Class::success) || view->is_binding(stun::Class::error));
@@ -144,6 +163,17 @@ void Node::check_sent(const io::SimDatagram& d, Bytes bytes) {
   if (!amplification_.sent(d.to, bytes.size()))
     fail(fmt::format("more than three times what came from {} went to it, which proved nothing", text()));
   if (only_relays && answer && view->is_binding(stun::Class::success)) amplification_.prove(d.to);
+}
+
+/// In a relay's name.
+void Node::check_direct(const io::SimDatagram& d, Bytes bytes) {
+  const auto kind = wire::classify(bytes);
+  if (kind != wire::PacketClass::rtp && kind != wire::PacketClass::rtcp)
+    fail("something other than media went past the trunk");
+  Node* relay = world_.node_at(d.from.addr);
+  if (relay == nullptr || !relay->options().engine.relay.on) fail("it answers in a stranger's name");
+  if (!relay->amplification().proven(d.to)) fail("media went past the trunk to who has proven nothing");
+  ++direct_;
 }
 
 // ---- time -------------------------------------------------------------------------------------------------

@@ -80,9 +80,12 @@ class Node {
   uint64_t all_drops() const;
   /// Datagrams put in front of the shards.
   uint64_t injected() const { return injected_; }
+  /// Datagrams in a relay's name.
+  uint64_t direct() const { return direct_; }
 
  private:
   void tell_relay();
+  void check_direct(const io::SimDatagram& d, Bytes bytes);
   /// The shard whose own trunk socket that is; shards() if it is nobody's.
   size_t shard_of_trunk(const Endpoint& to) const;
   /// The shard that has the relay port; shards() if nobody has.
@@ -108,6 +111,7 @@ class Node {
   Micros control_due_ = kNever;
   bool worker_bell_ = false, control_bell_ = false;
   uint64_t injected_ = 0;
+  uint64_t direct_ = 0;
 };
 
 }  // namespace sluice::sim

@@ -145,6 +145,7 @@ RelayPlan draw_relay(Rng& r, const Plan& p) {
   out.rerouting = r.chance(0.3);
   const auto phones = static_cast<uint32_t>(r.between(1, 6));
   for (uint32_t i = 0; i < phones; ++i) out.phones.push_back(draw_phone(r, p, i + 1, out));
+  t.direct = r.chance(0.5);
   return out;
 }
 
@@ -152,7 +153,7 @@ std::string describe(const RelayPlan& p) {
   std::string out = fmt::format("; relay of {} shards{}, {} media engines, {} other servers, {} phones",
                                 p.tier.relay_shards, p.tier.both ? " with media" : "", p.tier.media_nodes,
                                 p.tier.plain_servers, p.phones.size());
-  if (p.tier.trunk) out += ", trunk";
+  if (p.tier.trunk) out += p.tier.direct ? ", trunk with direct answers" : ", trunk";
   if (p.restarting) out += ", restarting";
   if (p.moving) out += ", moving";
   if (p.removing) out += ", removing";

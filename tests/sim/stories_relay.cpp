@@ -60,6 +60,30 @@ TEST_CASE("a call goes through a relay that reads nothing of it, by legs of its 
 }
 
 TEST_CASE(
+    "media tiers answer past the trunk, in the relay's name, before and after it restarts") {
+  TierOptions o;
+  o.trunk = o.direct = true;
+  Tier t(o);
+  t.world().run_for(seconds(3));
+  Host& h = t.call(echo_caller());
+  REQUIRE(connects(t.world(), h));
+  t.world().run_for(seconds(1));
+  CHECK(flows(t.world(), h));
+  CHECK(t.media(0).direct() > 40);
+  const uint64_t by_relay = t.relay().engine().relay_totals().down_packets;
+  t.world().run_for(seconds(5));
+  CHECK(flows(t.world(), h));
+  // Answers to checks, reports of nobody's: what is left for the trunk to carry.
+  CHECK(t.relay().engine().relay_totals().down_packets - by_relay < 40);
+  t.restart_relay(seconds(1));
+  t.world().run_for(seconds(8));
+  CHECK(flows(t.world(), h));
+  CHECK(t.relay().engine().relay_totals().up_packets > 40);
+  check_always(t.world(), false);
+  ends_clean(t);
+}
+
+TEST_CASE(
     "a relay keeps calls up behind NATs of every kind, when they forget, and when their address changes") {
   constexpr Behaviour kKinds[] = {Behaviour::endpoint_independent, Behaviour::address_dependent,
                                   Behaviour::address_and_port_dependent};

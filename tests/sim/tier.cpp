@@ -50,6 +50,7 @@ NodeOptions media_options(const TierOptions& o, uint8_t number) {
   if (o.trunk)
     media.engine.trunk =
         trunk_config(media.engine.shards, trunk_server(media.listen[0]), media.listen[0].addr);
+  media.engine.trunk.direct = o.trunk && o.direct;
   return media;
 }
 

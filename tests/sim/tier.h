@@ -16,6 +16,7 @@ struct TierOptions {
   /// The relay ends sessions too, with ServerId 1.
   bool both = false;
   bool trunk = false;        ///< to the media engines
+  bool direct = false;       ///< with it: their media goes to clients in the relay's name
   bool ipv6 = false;         ///< clients may speak to it by IPv6 too
   uint32_t media_nodes = 1;  ///< with ServerIds 7, 8, ...
   uint32_t plain_servers = 1;

@@ -41,6 +41,7 @@ export function perSecond(now, old, seconds) {
     upBits: of((s) => 8 * s.up.bytes), downBits: of((s) => 8 * s.down.bytes) };
 }
 
+const kNothing = { packets: 0, bytes: 0 };
 const named = (server) => server.id ?? server.address;
 
 export class RelayPanel {
@@ -69,12 +70,20 @@ export class RelayPanel {
       per: perSecond(server, old.get(named(server)), seconds) }));
     this.relay = figures.relay;
     this.all = perSecond(figures.relay, before?.relay, seconds);
+    const { direct } = figures.relay;
+    this.direct = direct && perSecond({ up: kNothing, down: direct },
+      { up: kNothing, down: before?.relay.direct ?? direct }, seconds);
     this.time = figures.time;
     this.history.add(figures.time, this.rows);
   }
 
   show() {
     if (!this.relay) return;
+    byId('direct').hidden = !this.direct;
+    if (this.direct)
+      setText(byId('direct-totals'), [
+        `${format.count(this.relay.direct.packets)} packets of media to clients directly`,
+        `${format.count(this.direct.down)} pkt/s`, format.bits(this.direct.downBits)].join(' · '));
     if (!this.rows.some(({ id }) => id === this.selected)) this.selected = null;
     this.table.show(this.rows, this.selected);
     byId('no-servers').hidden = this.rows.length > 0;

@@ -43,6 +43,7 @@ struct Config {
   std::string node = "1";                     ///< "NODE" or "REGION.NODE"
   std::vector<std::string> server;            ///< "ID=ADDR:PORT[,trunk]"
   std::string trunk;                          ///< "ADDR:PORT"; empty: none
+  bool trunk_direct = false;
   std::string trunk_key, route_key, ice_key;  ///< "@FILE"
   std::vector<std::string> relay_address;
   std::string relay_ports = "49152-65535";

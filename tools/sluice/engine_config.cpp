@@ -37,6 +37,7 @@ void EngineConfig::relay(const Config& config, const RelaySecrets& secrets) {
   c.ice_key = text_or_null(secrets.ice_key);
   c.trunk = text_or_null(config.trunk);
   c.trunk_key = text_or_null(secrets.trunk_key);
+  c.trunk_direct = config.trunk_direct ? 1 : 0;
   put(config.relay_address, c.relay_address, c.relay_address_count);
   c.relay_ports = config.relay_ports.c_str();
   c.relay_port_mode = config.relay_port_mode;

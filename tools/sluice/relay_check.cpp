@@ -58,6 +58,11 @@ Checked check_keys(const Config& c) {
   if (!c.trunk_key.empty() && c.trunk.empty() && c.role == SLUICE_TIER_MEDIA)
     return wrong(fmt::format("{}: needs --trunk on a media tier; name the endpoint that relays send to",
                              at(c, "trunk-key")));
+  if (c.trunk_direct && (c.trunk.empty() || c.role == SLUICE_TIER_RELAY))
+    return wrong(
+        fmt::format("{}: is for a media tier with --trunk; leave it out, or name the endpoint that "
+                    "relays send to",
+                    at(c, "trunk-direct")));
   return {};
 }
 
@@ -128,6 +133,10 @@ void explain_media(const Config& c, std::vector<std::string>& lines) {
   if (!c.trunk.empty() && c.route_key.empty())
     lines.emplace_back("behind relays: they cannot open ufrags minted here; give both sides --route-key");
   if (!c.trunk.empty()) lines.push_back(fmt::format("trunk: relays reach this media tier at {}", c.trunk));
+  if (c.trunk_direct)
+    lines.emplace_back(
+        "trunk: media leaves for clients directly, in the relay's name; a network that filters "
+        "sources swallows it");
 }
 
 void explain_turn(const Config& c, std::vector<std::string>& lines) {

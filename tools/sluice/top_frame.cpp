@@ -117,6 +117,9 @@ TopRelay relay(const json::object& o) {
   r.expired = count(o, "flows_expired");
   r.max_routes = count(o, "max_routes");
   r.ports = count(o, "ports_open");
+  r.direct = object(o, "direct") != nullptr;
+  r.direct_packets = packets(o, "direct");
+  r.direct_bytes = bytes(o, "direct");
   put_flows(o, r);
   return r;
 }

@@ -180,6 +180,16 @@ void turn(Screen& screen, const TopFrame& frame, const TopView& view) {
       bits_of(view, t.down_bytes, old(&TopTurn::down_bytes))));
 }
 
+void direct(Screen& screen, const TopRelay& r, const TopView& view) {
+  constexpr size_t kLines = 1, kForSessions = 6;
+  if (!r.direct || screen.full(kLines + kForSessions)) return;
+  const TopRelay* b = view.before == nullptr ? nullptr : &view.before->relay;
+  screen.line(fmt::format("TRUNK: media past it, to clients directly: {} packets, {}/s {} b/s",
+                          count(static_cast<double>(r.direct_packets)),
+                          rate_of(view, r.direct_packets, b ? &b->direct_packets : nullptr),
+                          bits_of(view, r.direct_bytes, b ? &b->direct_bytes : nullptr)));
+}
+
 /// Who has had no connection is not bothered with them.
 void streams(Screen& screen, const TopStreams& s) {
   constexpr size_t kLines = 1, kForSessions = 6;
@@ -262,6 +272,7 @@ std::string render_top(const TopFrame& frame, const TopView& view) {
   relay(screen, frame, view);
   turn(screen, frame, view);
   streams(screen, frame.streams);
+  direct(screen, frame.relay, view);
   // A relay alone has none, and nobody to tell how to make one.
   if (!frame.relay.alone) sessions(screen, frame, view);
   return screen.take();

@@ -44,6 +44,8 @@ struct TopRelay {
   uint64_t flows = 0, max_flows = 0, unconfirmed = 0, created = 0, expired = 0, routes = 0, max_routes = 0,
            ports = 0;
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+  bool direct = false;  ///< a media tier that answers past the trunk
+  uint64_t direct_packets = 0, direct_bytes = 0;
   std::vector<TopServer> servers;
 };
 

@@ -198,6 +198,7 @@ std::string relay_json(const sluice_relay_stats& s, const sluice_turn_stats& tur
       .member("max_routes", s.max_routes)
       .member("servers", s.servers)
       .member("ports_open", s.ports_open);
+  if (s.trunk_direct != 0) traffic(json, "direct", s.direct_packets, s.direct_bytes);
   if (turn.on != 0) json.key("turn_figures").raw(turn_json(turn));
   if (streams.max_streams != 0) json.key("streams").raw(streams_json(streams));
   json.end_object();

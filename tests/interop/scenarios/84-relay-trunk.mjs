@@ -63,6 +63,26 @@ for (const [family, io, shards] of [['v4', 'uring', 1], ['v4', 'mmsg', 2], ['v6'
   }, { seconds: 90 });
 }
 
+scenario('Chromium hears an agent by media that goes past the trunk, in the name of the relay', async (t) => {
+  const trunk = await Trunk.make(t);
+  trunk.edge.openShortcut();
+  const media = await trunk.media(['--trunk-direct']);
+  const relay = await trunk.relay(['--flow-idle', '5']);
+  await trunk.server(relay, 'up');
+  const { tab, id } = await talking(t, trunk, media);
+  const past = async () => (await media.json('/v1/relay')).direct.packets;
+  const [before, direct] = [await trunk.server(relay, 'up'), await past()];
+  await t.stillHears(tab, id);
+  await tab.call('forget', id);
+  await t.hears(tab, id);
+  const [after, more] = [await trunk.server(relay, 'up'), await past() - direct];
+  const [up, down] = ['up', 'down'].map((way) => after[way].packets - before[way].packets);
+  t.say(`${up} packets up the trunk, ${down} down, ${more} past it`);
+  t.check(up > 200 && more > 200, 'media goes both ways');
+  t.check(down < up / 5, 'down the trunk go answers to checks, no media');
+  t.equal([after.flows, after.unconfirmed], [1, 0], 'flows, none of which fell idle');
+}, { seconds: 90 });
+
 scenario('a call by trunk goes on when its relay is killed and started again', async (t) => {
   const trunk = await Trunk.make(t);
   const media = await trunk.media();

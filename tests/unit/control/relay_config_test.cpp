@@ -31,6 +31,7 @@ TEST_CASE("flags set every option of the relay tier") {
                          {"ice-key", {"@i"}},
                          {"trunk", {"127.0.0.1:9"}},
                          {"trunk-key", {"@t"}},
+                         {"trunk-direct", {"true"}},
                          {"relay-address", {"192.0.2.9", "2001:db8::9"}},
                          {"relay-ports", {"20000-30000"}},
                          {"relay-port-mode", {"sockets"}},
@@ -97,6 +98,7 @@ TEST_CASE("keys that belong together are asked for together") {
   CHECK(has(wrong({{"trunk", {"127.0.0.1:1"}}}), "--trunk: needs --trunk-key"));
   CHECK(has(wrong({{"server", {"2=1.2.3.4:5,trunk"}}}), "needs --trunk-key"));
   CHECK(has(wrong({{"role", {"media"}}, {"trunk-key", {"@t"}}}), "--trunk-key: needs --trunk"));
+  CHECK(has(wrong({{"trunk-direct", {"true"}}}), "--trunk-direct: is for a media tier with --trunk"));
   good({{"role", {"relay"}}, {"server", {"2=1.2.3.4:5,trunk"}}, {"trunk-key", {"@t"}}});
 }
 

@@ -135,6 +135,14 @@ TEST_CASE("TCP and TLS connections are one line, once there has been any") {
   CHECK(render_top(f, {}).find("TCP") == std::string::npos);
 }
 
+TEST_CASE("media past the trunk is one line, where it goes so") {
+  CHECK(render_top(relay_frame(), {}).find("TRUNK:") == std::string::npos);
+  const TopFrame f = *parse_frame(
+      {kEngine, kSessions, kShards, R"({"role":"media","direct":{"packets":250,"bytes":40000}})", kServers});
+  CHECK(render_top(f, {}).find("TRUNK: media past it, to clients directly: 250 packets, -/s - b/s") !=
+        std::string::npos);
+}
+
 TEST_CASE("who relays nothing sees nothing of it") {
   TopFrame f = frame();
   CHECK(render_top(f, {}).find("SERVER") == std::string::npos);

@@ -21,6 +21,7 @@ class TrunkPair {
   struct Options {
     uint32_t relay_shards = 1, media_shards = 1;
     uint8_t relay_key = 1, media_key = 1;
+    bool direct = false;  ///< the media tier answers clients past the trunk
   };
 
   TrunkPair() : TrunkPair(Options{}) {}
@@ -34,6 +35,8 @@ class TrunkPair {
         .trunk = trunk(options_.media_key, options_.media_shards), .node = kMediaId, .seed = ++seed_};
     for (auto& s : o.trunk.sockets) s.server = kMediaTrunk;
     media = std::make_unique<Shards>(options_.media_shards, o);
+    for (uint32_t s = 0; options_.direct && s < options_.media_shards; ++s)
+      media->shard(s).set_foreign(std::make_unique<Foreign>(media->backend(s)));
   }
   void restart_relay() {
     ShardsOptions o{.trunk = trunk(options_.relay_key, options_.relay_shards), .seed = ++seed_};
@@ -119,6 +122,21 @@ class TrunkPair {
   uint64_t up = 0, down = 0;  ///< datagrams carried
 
  private:
+  /// A network that lets any source pass.
+  class Foreign final : public io::ForeignSender {
+   public:
+    explicit Foreign(MemoryBackend& backend) : backend_(backend) {}
+    void send(TxBatch& tx, DropCounters& drops) override {
+      counters_.tx_packets += tx.size();
+      backend_.send(tx, drops);
+    }
+    const io::IoCounters& counters() const override { return counters_; }
+
+   private:
+    MemoryBackend& backend_;
+    io::IoCounters counters_;
+  };
+
   static engine::relay::TrunkConfig trunk(uint8_t key, uint32_t shards) {
     engine::relay::TrunkConfig t;
     t.key.emplace().fill(key);

@@ -261,3 +261,99 @@ TEST_CASE("a server with another name than the configured one is never up, and i
   CHECK_FALSE(p.server().up);
   CHECK(p.server().claims == engine::relay::name_on_trunk(TrunkPair::kMediaId));
 }
+
+namespace {
+
+/// What the media tier has sent to the client itself, in the name of the relay; taken.
+std::vector<Datagram> past_trunk(TrunkPair& p, uint32_t shard, const Endpoint& client) {
+  std::vector<Datagram> out;
+  std::erase_if(p.media->backend(shard).sent, [&](const Datagram& d) {
+    if (d.remote != client) return false;
+    out.push_back(d);
+    return true;
+  });
+  return out;
+}
+
+bool is_media(const Datagram& d) {
+  const auto kind = wire::classify(d.bytes);
+  return kind == wire::PacketClass::rtp || kind == wire::PacketClass::rtcp;
+}
+
+}  // namespace
+
+TEST_CASE("media goes past the trunk in the relay's name, and everything else by it") {
+  for (const uint32_t owner : {0U, 1U}) {
+    CAPTURE(owner);
+    TrunkPair p({.media_shards = 2, .direct = true});
+    p.hash = [&](uint32_t) { return owner; };
+    p.run(5);
+    Client c = p.connect(Role::agent);
+    REQUIRE(p.owner(c) == owner);
+    p.heard(c);
+    past_trunk(p, owner, c.at);
+    const uint64_t down = p.server().down_packets;
+    p.say(c, 1, "hello");
+    p.say(c, 2, "there");
+    p.run(5);
+    const auto direct = past_trunk(p, owner, c.at);
+    REQUIRE(direct.size() >= 2);
+    for (const Datagram& d : direct) {
+      CHECK(d.local == kServer);
+      CHECK(is_media(d));
+    }
+    CHECK(p.server().down_packets == down);
+    p.relay->backend(0).sent = direct;
+    CHECK(p.heard(c) == std::vector<std::string>{"hello", "there"});
+    // Its consent check is answered by the relay, and media alone keeps the flow.
+    p.check(c);
+    p.run(2);
+    CHECK(p.server().down_packets > down);
+    CHECK(past_trunk(p, owner, c.at).empty());
+    p.media->shard(owner).run_once();
+    engine::ShardReport report;
+    p.run(300);
+    REQUIRE(p.media->shard(owner).report(report));
+    CHECK(report.direct_packets >= direct.size());
+    CHECK(p.media->shard(owner).conserves_packets());
+  }
+}
+
+TEST_CASE("a relay keeps a flow whose downstream it never sees, for as long as its client speaks") {
+  TrunkPair p({.direct = true});
+  p.run(5);
+  Client c = p.connect(Role::agent);
+  for (uint64_t i = 1; i <= 120; ++i) {
+    p.say(c, i);
+    p.step();
+    p.relay->advance(seconds(1));
+    p.media->advance(millis(10));
+  }
+  p.run(5);
+  CHECK(p.server().flows == 1);
+  CHECK(engine::relay::totals(p.relay->core(0)).unconfirmed == 0);
+}
+
+TEST_CASE("nothing goes past the trunk to an address that has not proven itself") {
+  TrunkPair p({.direct = true});
+  p.run(5);
+  Client c = p.media->offer(Role::agent);
+  p.check(c);
+  p.run(2);
+  const uint32_t session = c.key().index;
+  CHECK_FALSE(p.media->core(0).agents[session].selected_proven());
+  CHECK_FALSE(p.media->core(0).hot[session].direct);
+  CHECK(past_trunk(p, 0, c.at).empty());
+  // An authentic Finished is a proof.
+  p.media->hand_keys(c, 0);
+  p.run(2);
+  CHECK(p.media->core(0).hot[session].direct);
+  const Endpoint home = c.at;
+  p.say(c, 1, "voice");
+  c.at = kThief;
+  p.check(c);
+  p.run(2);
+  CHECK(past_trunk(p, 0, kThief).empty());
+  CHECK(p.media->core(0).hot[session].path.remote == home);
+  CHECK_FALSE(past_trunk(p, 0, home).empty());
+}
