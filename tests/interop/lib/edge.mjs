@@ -101,4 +101,7 @@ export class Edge {
   letEverybodyRead() { chmodSync(this.routeKey, 0o644); }
 
   chromium(options) { return this.t.chromium({ host: this.client, ...options }); }
+
+  /** A client's call to the media server's echo agent, which is heard. */
+  async talking(media) { return this.t.echo(await this.chromium(), media.at('/agent/echo')); }
 }

@@ -166,6 +166,34 @@ export class Test {
     }, seconds);
   }
 
+  /** The call gets connected and hears the tones; its state. */
+  async talks(tab, id) {
+    const state = await this.state(tab, id, 'connected');
+    await this.hears(tab, id);
+    return state;
+  }
+
+  /** A call of `tab` to an agent that says back what it hears. */
+  async echo(tab, url, options) {
+    const id = await tab.call('agent', url, options);
+    await this.talks(tab, id);
+    return { tab, id };
+  }
+
+  /** `tab` publishes; its call. */
+  async publish(tab, url, options) {
+    const id = await tab.call('publish', url, options);
+    await this.state(tab, id, 'connected');
+    return id;
+  }
+
+  /** `tab` plays what is published; its call. */
+  async play(tab, url, options) {
+    const id = await tab.call('play', url, options);
+    await this.talks(tab, id);
+    return id;
+  }
+
   /** Called when a scenario failed: what the daemons know goes into the log. */
   async describe() {
     for (const [index, daemon] of this.daemons.entries()) {

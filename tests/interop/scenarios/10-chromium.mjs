@@ -5,11 +5,8 @@ scenario('a publisher is heard by a player in the right order', async (t) => {
   const daemon = await t.daemon();
   const publisher = await t.chromium();
   const player = await t.chromium();
-  const sent = await publisher.call('publish', daemon.at('/whip/hall'));
-  await t.state(publisher, sent, 'connected');
-  const got = await player.call('play', daemon.at('/whep/hall'));
-  await t.state(player, got, 'connected');
-  await t.hears(player, got);
+  const sent = await t.publish(publisher, daemon.at('/whip/hall'));
+  const got = await t.play(player, daemon.at('/whep/hall'));
   const rooms = (await daemon.json('/v1/rooms')).rooms;
   t.equal(rooms.map(({ name, subscribers }) => [name, subscribers]), [['hall', 1]], 'rooms');
   const roles = (await daemon.sessions()).map(({ role, state }) => `${role} ${state}`).sort();
@@ -21,16 +18,14 @@ scenario('a player that came first hears the publisher that comes later', async 
   const [publisher, player] = [await t.chromium(), await t.chromium()];
   const got = await player.call('play', daemon.at('/whep/hall'));
   await t.state(player, got, 'connected');
-  const sent = await publisher.call('publish', daemon.at('/whip/hall'));
-  await t.state(publisher, sent, 'connected');
+  const sent = await t.publish(publisher, daemon.at('/whip/hall'));
   await t.hears(player, got);
 });
 
 scenario('three players hear one publisher, and those left hear on when one hangs up', async (t) => {
   const daemon = await t.daemon();
   const [publisher, player] = [await t.chromium(), await t.chromium()];
-  const sent = await publisher.call('publish', daemon.at('/whip/hall'));
-  await t.state(publisher, sent, 'connected');
+  const sent = await t.publish(publisher, daemon.at('/whip/hall'));
   const ids = [];
   for (let i = 0; i < 3; ++i) ids.push(await player.call('play', daemon.at('/whep/hall')));
   for (const id of ids) await t.hears(player, id);
@@ -41,10 +36,7 @@ scenario('three players hear one publisher, and those left hear on when one hang
 
 scenario('the echo agent sends back what it hears', async (t) => {
   const daemon = await t.daemon();
-  const tab = await t.chromium();
-  const id = await tab.call('agent', daemon.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  await t.echo(await t.chromium(), daemon.at('/agent/echo'));
   const [session] = await daemon.sessions();
   t.equal([session.role, session.name, session.state], ['agent', 'echo', 'connected'], 'session');
   const setup = Object.values(session.setup_ms);
@@ -54,8 +46,5 @@ scenario('the echo agent sends back what it hears', async (t) => {
 
 scenario('a microphone reaches the echo agent and comes back', async (t) => {
   const daemon = await t.daemon();
-  const tab = await t.chromium({ microphone: true });
-  const id = await tab.call('agent', daemon.at('/agent/echo'), { microphone: true });
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  await t.echo(await t.chromium({ microphone: true }), daemon.at('/agent/echo'), { microphone: true });
 });

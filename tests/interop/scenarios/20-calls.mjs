@@ -4,8 +4,7 @@ import { scenario } from '../lib/scenario.mjs';
 async function talking(t, daemon) {
   const tab = await t.chromium();
   const id = await tab.call('agent', daemon.at('/agent/echo'));
-  const { location, etag } = await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  const { location, etag } = await t.talks(tab, id);
   return { tab, id, location, etag };
 }
 

@@ -1,4 +1,5 @@
 // Chromium where UDP does not get through: ICE-TCP (RFC 6544) on the port of --listen.
+import { execFileSync } from 'node:child_process';
 import { scenario } from '../lib/scenario.mjs';
 
 const streams = (daemon) => daemon.metric('sluice_streams', 'tls="no"');
@@ -13,10 +14,7 @@ async function goesByTcp(tab, id) {
 
 scenario('Chromium has a call by TCP alone', async (t) => {
   const daemon = await t.daemon();
-  const tab = await t.chromium();
-  const id = await tab.call('agent', daemon.at('/agent/echo'), { transport: 'tcp' });
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  const { tab, id } = await t.echo(await t.chromium(), daemon.at('/agent/echo'), { transport: 'tcp' });
   t.check(await goesByTcp(tab, id), 'the selected pair is TCP');
   t.check(await streams(daemon) > 0, 'a stream is open');
   await tab.call('hangUp', id);
@@ -29,21 +27,15 @@ scenario('publisher by UDP, player by TCP, and the other way round', async (t) =
   const daemon = await t.daemon();
   for (const [room, up, down] of [['one', 'udp', 'tcp'], ['two', 'tcp', 'udp']]) {
     const [publisher, player] = [await t.chromium(), await t.chromium()];
-    const sent = await publisher.call('publish', daemon.at(`/whip/${room}`), { transport: up });
-    await t.state(publisher, sent, 'connected');
-    const got = await player.call('play', daemon.at(`/whep/${room}`), { transport: down });
-    await t.state(player, got, 'connected');
-    await t.hears(player, got);
+    const sent = await t.publish(publisher, daemon.at(`/whip/${room}`), { transport: up });
+    const got = await t.play(player, daemon.at(`/whep/${room}`), { transport: down });
     t.equal(await goesByTcp(player, got), down === 'tcp', `the player of room ${room} listens by ${down}`);
   }
 });
 
 scenario('UDP is preferred where both get through', async (t) => {
   const daemon = await t.daemon();
-  const tab = await t.chromium();
-  const id = await tab.call('agent', daemon.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  const { tab, id } = await t.echo(await t.chromium(), daemon.at('/agent/echo'));
   t.check(!await goesByTcp(tab, id), 'the selected pair is UDP');
   t.check((await tab.call('answer', id)).includes('typ host tcptype passive'), 'TCP was offered');
 });
@@ -58,3 +50,25 @@ scenario('a TCP port that another program has costs one line, no more', async (t
   await t.state(tab, id, 'connected');
   t.check(!(await tab.call('answer', id)).includes(' tcp '), 'no TCP candidate');
 });
+
+scenario('a call goes on by TCP when UDP is cut, and by UDP once it gets through again', async (t) => {
+  const daemon = await t.daemon();
+  const { tab, id } = await t.echo(await t.chromium(), daemon.at('/agent/echo'));
+  t.check(!await goesByTcp(tab, id), 'it begins by UDP');
+  const [before] = await daemon.sessions();
+  const nft = (words) => execFileSync('nft', words.split(' '), { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(() => nft('delete table inet cut'));
+  await tab.call('watch', id);
+  nft('add table inet cut');
+  nft('add chain inet cut input { type filter hook input priority 0 ; }');
+  nft('add rule inet cut input meta l4proto udp drop');
+  await t.until('it goes by TCP', () => goesByTcp(tab, id), 60);
+  await t.stillHears(tab, id);
+  t.say(`to TCP: ${await tab.call('gap', id)} ms without sound`);
+  nft('flush chain inet cut input');
+  await t.until('it goes by UDP again', async () => !await goesByTcp(tab, id), 90);
+  await t.stillHears(tab, id);
+  const [after] = await daemon.sessions();
+  t.equal([after.id, after.state], [before.id, 'connected'], 'the session');
+  t.check(after.moves >= before.moves + 2, `it moved there and back: ${after.moves}`);
+}, { seconds: 240 });

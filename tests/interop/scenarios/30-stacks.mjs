@@ -30,8 +30,7 @@ for (const [name, make] of Object.entries(kStacks)) {
   scenario(`${name} hears itself from the echo agent`, async (t) => {
     const daemon = await t.daemon();
     const { tab, id } = await make(t, 'agent', daemon.at('/agent/echo'));
-    await t.state(tab, id, 'connected');
-    await t.hears(tab, id);
+    await t.talks(tab, id);
   });
 }
 

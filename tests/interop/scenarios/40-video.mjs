@@ -14,8 +14,7 @@ for (const codec of ['VP8', 'H264']) {
   scenario(`Chromium plays the ${codec} that Chromium publishes`, async (t) => {
     const daemon = await t.daemon();
     const [publisher, player] = [await t.chromium(), await t.chromium()];
-    const sent = await publisher.call('publish', daemon.at('/whip/stage'), { video: true, codec });
-    await t.state(publisher, sent, 'connected');
+    const sent = await t.publish(publisher, daemon.at('/whip/stage'), { video: true, codec });
     const got = await player.call('play', daemon.at('/whep/stage'), { video: true });
     await t.state(player, got, 'connected');
     await decodes(t, player, got, 30);
@@ -28,8 +27,7 @@ for (const codec of ['VP8', 'H264']) {
 scenario('a player that joins late asks for a key frame and gets it', async (t) => {
   const daemon = await t.daemon();
   const [publisher, player] = [await t.chromium(), await t.chromium()];
-  const sent = await publisher.call('publish', daemon.at('/whip/stage'), { video: true, codec: 'VP8' });
-  await t.state(publisher, sent, 'connected');
+  const sent = await t.publish(publisher, daemon.at('/whip/stage'), { video: true, codec: 'VP8' });
   await t.until('the publisher is well past its first key frame',
     async () => (await outbound(publisher, sent)).framesEncoded > 40);
   const before = await outbound(publisher, sent);
@@ -46,16 +44,14 @@ scenario('a publisher that takes a room over goes on where the first one stopped
   const token = (...allow) => daemon.token(secret, 'stage', ...allow);
   const [first, second, player] = [await t.chromium(), await t.chromium(), await t.chromium()];
   const options = { video: true, codec: 'VP8' };
-  const one = await first.call('publish', daemon.at('/whip/stage'),
+  const one = await t.publish(first, daemon.at('/whip/stage'),
     { ...options, token: await token('--allow', 'publish') });
-  await t.state(first, one, 'connected');
   const got = await player.call('play', daemon.at('/whep/stage'),
     { video: true, token: await token('--allow', 'play') });
   await decodes(t, player, got, 15);
   await t.hears(player, got);
-  const two = await second.call('publish', daemon.at('/whip/stage?takeover=1'),
+  const two = await t.publish(second, daemon.at('/whip/stage?takeover=1'),
     { ...options, token: await token('--allow', 'publish', '--takeover') });
-  await t.state(second, two, 'connected');
   await t.until('only one publisher is left', async () => (await daemon.sessions())
     .filter(({ role }) => role === 'publish').length === 1);
   await decodes(t, player, got, 30);

@@ -11,9 +11,7 @@ scenario('a call over IPv6 between two hosts', async (t) => {
   const options = { host: t.world.far, secure: pages.url, url: pages.url };
   const [publisher, player] = [await t.chromium(options), await t.chromium(options)];
   await t.state(publisher, await publisher.call('publish', daemon.at('/whip/hall')), 'connected');
-  const got = await player.call('play', daemon.at('/whep/hall'));
-  await t.state(player, got, 'connected');
-  await t.hears(player, got);
+  const got = await t.play(player, daemon.at('/whep/hall'));
   const remotes = (await daemon.sessions()).map(({ remote }) => remote);
   t.equal(remotes.length, 2, 'sessions');
   t.check(remotes.every((remote) => remote.startsWith('[fd77::2')), `both come by IPv6: ${remotes}`);
@@ -26,7 +24,5 @@ scenario('a call over IPv4 between two hosts, with the addresses the daemon foun
     '--admin-token', `@${t.file('admin.token', `${admin}\n`)}`]);
   daemon.headers.Authorization = `Bearer ${admin}`;
   const tab = await t.chromium({ host: t.world.far, secure: pages.url, url: pages.url });
-  const id = await tab.call('agent', daemon.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  await t.echo(tab, daemon.at('/agent/echo'));
 });

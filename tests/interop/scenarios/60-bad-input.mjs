@@ -3,10 +3,7 @@ import { request } from 'node:http';
 import { scenario } from '../lib/scenario.mjs';
 
 async function bystander(t, daemon) {
-  const tab = await t.chromium();
-  const id = await tab.call('agent', daemon.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  const { tab, id } = await t.echo(await t.chromium(), daemon.at('/agent/echo'));
   const [session] = await daemon.sessions();
   return { tab, id, session, offer: await tab.call('offer', id), goesOn: () => t.stillHears(tab, id) };
 }

@@ -22,9 +22,7 @@ scenario('SIGTERM without a session ends the daemon at once', async (t) => {
 scenario('SIGTERM drains: no new session, the old one goes on to its end', async (t) => {
   const daemon = await t.daemon();
   const [tab, late] = [await t.chromium(), await t.chromium()];
-  const id = await tab.call('agent', daemon.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  const { id } = await t.echo(tab, daemon.at('/agent/echo'));
   daemon.child.signal('SIGTERM');
   await t.until('readyz says no', async () => (await daemon.fetch('/readyz')).status === 503);
   const refused = await late.call('agent', daemon.at('/agent/echo')).catch((error) => error);

@@ -1,6 +1,7 @@
 // The web console, used as a person would.
 import { Edge } from '../lib/edge.mjs';
 import { scenario } from '../lib/scenario.mjs';
+import { inBrowser, mediaElsewhere, turnAt } from '../lib/turn.mjs';
 
 /** The console in a browser of its own, with the tone sequence as its microphone. */
 async function consoleOf(t, daemon, options = {}) {
@@ -77,10 +78,7 @@ scenario('a relay shows its servers and what goes through, in the console and in
   const edge = await Edge.make(t);
   const media = await edge.startMedia();
   const relay = await edge.startRelay(['--server', '8=[fd77:2::88]:3478']);
-  const tab = await edge.chromium();
-  const id = await tab.call('agent', media.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  await edge.talking(media);
   const page = await consoleOf(t, relay);
   await t.until('the relay is shown', () => page.locator('#relay').isVisible());
   t.check(!await page.locator('#talk').isVisible(), 'nobody is invited to talk to a relay');
@@ -98,4 +96,31 @@ scenario('a relay shows its servers and what goes through, in the console and in
   await top.exited;
   t.check(top.lines.some((line) => new RegExp(`^\\s*7 ${edge.server}\\s+ports\\s+1\\s+0\\s+0 `).test(line)),
     `sluice top shows node 7: ${top.lines.join('\n')}`);
+});
+
+scenario('TURN shows its live allocations and what goes through them, in the console and in sluice top', async (t) => {
+  const edge = await Edge.make(t);
+  const media = await mediaElsewhere(edge);
+  const { turn, server } = await turnAt(t, edge);
+  const page = await consoleOf(t, turn);
+  const figures = () => page.locator('#turn-totals').innerText();
+  await t.until('the panel is there before anybody is',
+    async () => /^0 of [\d.]+ k allocations · 0 made/.test(await figures()));
+  const { tab, id } = await inBrowser(await edge.chromium(), media.at('/agent/echo'), server);
+  await t.talks(tab, id);
+  const live = await t.until('allocations and rates', async () => {
+    const text = await figures();
+    const rates = / ([\d.]+)( k)? pkt\/s up, ([\d.]+)( k)? pkt\/s down/.exec(text);
+    return /^[1-9]\d* of /.test(text) && Number(rates?.[1]) > 20 && Number(rates?.[3]) > 20 && text;
+  });
+  t.check(/[1-9]\d* asked to log in/.test(live), `who came without credentials was asked for them: ${live}`);
+  t.check(await page.locator('#turn').isVisible(), 'the panel is to be seen');
+  await page.screenshot({ path: t.path('turn.png'), fullPage: true });
+  const { allocations } = (await turn.json('/v1/relay')).turn_figures;
+  const top = t.spawn('top', t.program, ['top', '--http', turn.url, '--once']);
+  await top.exited;
+  t.check(top.lines.some((line) => new RegExp(`TURN.*\\b${allocations}\\b`).test(line)),
+    `sluice top shows ${allocations} allocations: ${top.lines.join('\n')}`);
+  await tab.call('hangUp', id);
+  await t.until('the browser lets them go', async () => /^0 of /.test(await figures()));
 });

@@ -31,14 +31,6 @@ class Trunk {
   }
 }
 
-async function talking(t, trunk, media) {
-  const tab = await trunk.edge.chromium();
-  const id = await tab.call('agent', media.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
-  return { tab, id };
-}
-
 for (const [family, io, shards] of [['v4', 'uring', 1], ['v4', 'mmsg', 2], ['v6', 'uring', 2]]) {
   scenario(`publish and play by trunk over IP${family}, --io ${io}, ${shards} shards each`, async (t) => {
     const trunk = await Trunk.make(t, { family });
@@ -47,12 +39,9 @@ for (const [family, io, shards] of [['v4', 'uring', 1], ['v4', 'mmsg', 2], ['v6'
     const relay = await trunk.relay(args);
     await trunk.server(relay, 'up');
     const [publisher, player] = [await trunk.edge.chromium(), await trunk.edge.chromium()];
-    const sent = await publisher.call('publish', media.at('/whip/hall'));
-    await t.state(publisher, sent, 'connected');
+    const sent = await t.publish(publisher, media.at('/whip/hall'));
     t.equal(candidatesOf(await publisher.call('answer', sent)), [`${trunk.edge.public} host`], 'candidates');
-    const got = await player.call('play', media.at('/whep/hall'));
-    await t.state(player, got, 'connected');
-    await t.hears(player, got);
+    const got = await t.play(player, media.at('/whep/hall'));
     const server = await trunk.server(relay, 'up');
     t.equal([server.id, server.flows, server.unconfirmed], ['7', 2, 0], 'flows');
     t.check(server.rtt_us > 0 && server.lost_up === 0 && server.lost_down === 0, JSON.stringify(server));
@@ -88,7 +77,7 @@ scenario('a call by trunk goes on when its relay is killed and started again', a
   const media = await trunk.media();
   let relay = await trunk.relay();
   await trunk.server(relay, 'up');
-  const { tab, id } = await talking(t, trunk, media);
+  const { tab, id } = await trunk.edge.talking(media);
   await tab.call('watch', id);
   await relay.end();
   relay = await trunk.relay();
@@ -102,13 +91,13 @@ scenario('a trunk is down while its server is, and up once it is back', async (t
   const first = await trunk.media();
   const relay = await trunk.relay();
   await trunk.server(relay, 'up');
-  const { tab } = await talking(t, trunk, first);
+  const { tab } = await trunk.edge.talking(first);
   await tab.browser.close();
   await first.end();
   await trunk.server(relay, 'down');
   const second = await trunk.media();
   await trunk.server(relay, 'up');
-  await talking(t, trunk, second);
+  await trunk.edge.talking(second);
 }, { seconds: 90 });
 
 scenario('a server with another trunk key is never up, and refuses what it is sent', async (t) => {

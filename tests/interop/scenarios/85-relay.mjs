@@ -5,12 +5,9 @@ import { scenario } from '../lib/scenario.mjs';
 /** Publishes with one browser and plays with another, through the relay. */
 async function publishAndPlay(t, edge, media) {
   const [publisher, player] = [await edge.chromium(), await edge.chromium()];
-  const sent = await publisher.call('publish', media.at('/whip/hall'));
-  await t.state(publisher, sent, 'connected');
+  const sent = await t.publish(publisher, media.at('/whip/hall'));
   t.equal(candidatesOf(await publisher.call('answer', sent)), [`${edge.public} host`], 'candidates of the answer');
-  const got = await player.call('play', media.at('/whep/hall'));
-  await t.state(player, got, 'connected');
-  await t.hears(player, got);
+  const got = await t.play(player, media.at('/whep/hall'));
   return { publisher, player, sent, got };
 }
 
@@ -57,8 +54,7 @@ for (const [name, make] of Object.entries(kStacks)) {
     const media = await edge.startMedia();
     const relay = await edge.startRelay();
     const { tab, id } = await make(t, edge.client, media.at('/agent/echo'));
-    await t.state(tab, id, 'connected');
-    await t.hears(tab, id);
+    await t.talks(tab, id);
     await carries(t, relay, 1);
   });
 }

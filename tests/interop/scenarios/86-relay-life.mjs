@@ -2,15 +2,6 @@
 import { Edge } from '../lib/edge.mjs';
 import { scenario } from '../lib/scenario.mjs';
 
-/** A call to the echo agent through the relay. */
-async function talking(t, edge, media) {
-  const tab = await edge.chromium();
-  const id = await tab.call('agent', media.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
-  return { tab, id };
-}
-
 /** The call goes on through what `action` does; says how long it was silent. */
 async function survives(t, { tab, id }, what, action) {
   await tab.call('watch', id);
@@ -25,7 +16,7 @@ for (const [family, leg] of [['v4', 'ports'], ['v6', 'ports'], ['v4', 'trunk']])
     const edge = await Edge.make(t, { home: true, family, leg });
     const media = await edge.startMedia();
     const relay = await edge.startRelay();
-    const call = await talking(t, edge, media);
+    const call = await edge.talking(media);
     const [before] = await media.sessions();
     await survives(t, call, 'new address', () => edge.moveOutside(9));
     const [after] = await media.sessions();
@@ -40,7 +31,7 @@ scenario('a client whose own address changes goes on after an ICE restart', asyn
   const edge = await Edge.make(t);
   const media = await edge.startMedia();
   const relay = await edge.startRelay();
-  const call = await talking(t, edge, media);
+  const call = await edge.talking(media);
   const [before] = await media.sessions();
   await survives(t, call, 'new address', async () => {
     edge.moveOutside(9);
@@ -57,7 +48,7 @@ for (const [mode, receive] of [['sockets', 'sockets'], ['steered', 'sockets'], [
     const media = await edge.startMedia();
     const args = ['--relay-port-mode', mode, '--receive', receive];
     let relay = await edge.startRelay(args);
-    const call = await talking(t, edge, media);
+    const call = await edge.talking(media);
     await survives(t, call, 'relay restarted', async () => {
       await relay.end();
       relay = await edge.startRelay(args);
@@ -73,7 +64,7 @@ for (const leg of ['ports', 'trunk']) {
     const edge = await Edge.make(t, { leg });
     const first = await edge.startMedia();
     const relay = await edge.startRelay();
-    const { tab } = await talking(t, edge, first);
+    const { tab } = await edge.talking(first);
     await tab.browser.close();
     await first.end();
     edge.moveMedia(77);
@@ -84,6 +75,6 @@ for (const leg of ['ports', 'trunk']) {
     t.equal(put.status, 200, 'PUT /v1/servers/7');
     const { servers } = await relay.json('/v1/servers');
     t.equal(servers.map((server) => [server.id, server.address]), [['7', address]], 'servers');
-    await talking(t, edge, second);
+    await edge.talking(second);
   }, { seconds: 90 });
 }

@@ -40,10 +40,7 @@ scenario('a server that is taken away loses its calls, one that comes back gets 
   const edge = await Edge.make(t);
   const media = await edge.startMedia();
   const relay = await edge.startRelay();
-  const tab = await edge.chromium();
-  const id = await tab.call('agent', media.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  const { tab, id } = await edge.talking(media);
   await relay.fetch('/v1/servers/7', { method: 'DELETE' });
   await t.until('its packets are counted as lost', async () => await relay.drops('miss', 'no_route') > 50);
   t.equal((await relay.json('/v1/relay')).flows, 0, 'flows');
@@ -63,8 +60,5 @@ scenario('a plain user without capabilities relays by plain sockets, and is told
     /relay ports: one socket .* not steered: .*CAP_BPF/]) {
     t.check(what.test(said), `it says ${what}`);
   }
-  const tab = await edge.chromium();
-  const id = await tab.call('agent', media.at('/agent/echo'));
-  await t.state(tab, id, 'connected');
-  await t.hears(tab, id);
+  await edge.talking(media);
 });

@@ -1,37 +1,13 @@
 // TURN with the clients that come with coturn, in every mode they have over UDP: long-term and time-limited
 // credentials, channels and indications, pairs of ports, both families, mobility.
+import { kClients, kLogin, kMessages, kPeer4, turnServer, uclient } from '../lib/coturn.mjs';
 import { scenario } from '../lib/scenario.mjs';
 import { kFar, kNear } from '../lib/world.mjs';
-
-const kLogin = ['-u', 'alice', '-w', 'wonderland'];
-const kClients = 4;
-const kMessages = 25;
-
-/** A daemon that serves TURN, and in the other namespace a peer that echoes. */
-async function turnServer(t, more = []) {
-  const secret = t.file('turn-secret', 'a secret that both sides know\n');
-  const daemon = await t.daemon(['--turn-user', 'alice:wonderland', '--turn-secret', `@${secret}`,
-    '--turn-allow-peer', `${kFar.v4}/32`, '--turn-allow-peer', `${kFar.v6}/128`, ...more]);
-  t.spawn('peer', 'turnutils_peer', ['-L', kFar.v4, '-L', kFar.v6, '-p', '3480'], { host: t.world.far });
-  return daemon;
-}
 
 /** Waits until the daemon's figures of TURN are as `holds` wants them: shards publish them now and then. */
 const figures = (t, daemon, what, holds) =>
   t.until(what, async () => holds((await daemon.json('/v1/relay')).turn_figures));
 
-/** Runs coturn's client; what it says it lost. */
-async function uclient(t, args, server = kNear.v4) {
-  const child = t.spawn('uclient', 'turnutils_uclient', [...args, '-n', String(kMessages), '-m', String(kClients),
-    '-z', '5', '-l', '160', server], { host: t.world.far });
-  await t.until('the client is done', () => !child.running, 50);
-  const lost = child.lines.map((line) => /Total lost packets (\d+)/.exec(line)).filter(Boolean).at(-1);
-  t.check(lost, `uclient ${args.join(' ')} says what was lost: ${child.lines.at(-1)}`);
-  t.equal(Number(lost[1]), 0, `packets that uclient ${args.join(' ')} lost`);
-  return child;
-}
-
-const kPeer4 = ['-e', kFar.v4];
 const kModes = [
   ['channels', kPeer4],
   ['indications', ['-s', ...kPeer4]],
@@ -60,12 +36,13 @@ for (const [what, args] of kModes) {
 
 scenario("coturn's client: a client that comes by IPv6", async (t) => {
   await turnServer(t);
-  await uclient(t, [...kLogin, '-x', '-e', kFar.v6], kNear.v6);
-  await uclient(t, [...kLogin, '-X', ...kPeer4], kNear.v6);
+  await uclient(t, [...kLogin, '-x', '-e', kFar.v6], { server: kNear.v6 });
+  await uclient(t, [...kLogin, '-X', ...kPeer4], { server: kNear.v6 });
 });
 
 scenario("coturn's client: time-limited credentials, made by either side", async (t) => {
-  const daemon = await turnServer(t);
+  const secret = t.file('turn-secret', 'a secret that both sides know\n');
+  const daemon = await turnServer(t, ['--turn-secret', `@${secret}`]);
   await uclient(t, ['-u', 'guest', '-W', 'a secret that both sides know', ...kPeer4]);
   const made = await daemon.fetch('/v1/turn/credentials', { method: 'POST', body: JSON.stringify({ user: 'bob' }),
     headers: { 'Content-Type': 'application/json' } });
