@@ -155,6 +155,11 @@ void Shard::take_trunk(std::span<const Packet* const> in) {
     to_server = arrived->to_server;
     trunk::Reader frames(arrived->frames);
     while (frames.next(f)) {
+      // A client there would be found in the relays' own datagrams.
+      if (core_.trunk.owns(f.local)) {
+        core_.count(Drop::trunk_malformed);
+        continue;
+      }
       if (frames_.full()) deliver_frames(to_server);
       frames_.push(packet_of(core_, *datagram, arrived->peer, f));
     }

@@ -2,12 +2,10 @@
 // the input's bytes as a body of frames, as a status, and as packets to be framed.
 #include "net/trunk/trunk.h"
 
-#include <cstdlib>
 #include <vector>
 
-#include "net/crypto/gmac.h"
-#include "net/crypto/hmac.h"
-#include "net/crypto/random.h"
+#include "tests/support/require.h"
+#include "tests/support/trunk_node.h"
 
 using namespace sluice;
 using namespace sluice::trunk;
@@ -16,26 +14,6 @@ namespace {
 
 constexpr size_t kPeers = 4, kRx = 4;
 const Endpoint kRelayAt{Address::v4(10, 0, 0, 1), 1}, kServerAt{Address::v4(10, 0, 0, 2), 2};
-
-void require(bool promise) {
-  if (!promise) std::abort();
-}
-
-struct Node {
-  Node(uint32_t id, uint64_t seed)
-      : gmac(std::move(
-            *crypto::GmacKeys::make(crypto::GmacKeys::Kind::automatic, Trunk::gmac_places(kPeers, kRx)))),
-        random(seed),
-        trunk({.id = id}, {.peers = peers, .rx = rx}, crypto::kPrimitives, gmac.view(), random.view()) {
-    trunk.set_key(1, Key{1});
-  }
-
-  std::array<Peer, kPeers> peers;
-  std::array<Rx, kRx> rx;
-  crypto::GmacKeys gmac;
-  crypto::StreamRandom random;
-  Trunk trunk;
-};
 
 /// A relay and a server that are up.
 struct World {
@@ -51,7 +29,7 @@ struct World {
     require(relay.trunk.can_send(to_server));
   }
 
-  Node relay{1, 1}, server{2, 2};
+  trunk::test::Node relay{{.id = 1}, kRelayAt, 1, kPeers, kRx}, server{{.id = 2}, kServerAt, 2, kPeers, kRx};
   PeerIndex to_server = kNoPeer;
 };
 

@@ -2,9 +2,13 @@
 // the media tier, and the network between them is a loop over vectors.
 #pragma once
 
-#include <doctest/doctest.h>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/role/relay.h"
+#include "tests/support/require.h"
 #include "tests/support/shards.h"
 
 namespace sluice::test {
@@ -46,7 +50,7 @@ class TrunkPair {
     o.relay.max_routes = 8;
     o.relay.max_servers = 8;
     relay = std::make_unique<Shards>(options_.relay_shards, o);
-    REQUIRE(relay->relay().put_server({.id = kMediaId, .address = kMediaTrunk, .trunk = true}));
+    require(relay->relay().put_server({.id = kMediaId, .address = kMediaTrunk, .trunk = true}).has_value());
   }
 
   /// Lets time pass, a millisecond at a time, in which everybody gets what was sent to him.
@@ -98,17 +102,17 @@ class TrunkPair {
     Client c = media->offer(role);
     check(c, shard);
     run(2);
-    REQUIRE(owner(c) != UINT32_MAX);
+    require(owner(c) != UINT32_MAX);
     media->hand_keys(c, owner(c));
     run(2);
-    REQUIRE(media->core(owner(c)).hot[c.key().index].phase == engine::Phase::connected);
+    require(media->core(owner(c)).hot[c.key().index].phase == engine::Phase::connected);
     return c;
   }
 
   engine::relay::ServerReport server() {
     for (uint32_t s = 0; s < options_.relay_shards; ++s) engine::relay::publish_counters(relay->core(s));
     const auto servers = relay->relay().servers();
-    REQUIRE(servers.size() == 1);
+    require(servers.size() == 1);
     return servers[0];
   }
   uint64_t relay_drops(Drop d) { return sum(*relay, options_.relay_shards, d); }
@@ -170,7 +174,7 @@ class TrunkPair {
   }
   void to_relay(const Datagram& d) {
     ++down;
-    REQUIRE(d.remote.addr == kRelayHost);
+    require(d.remote.addr == kRelayHost);
     relay->place(d.remote.port - relay_trunk(0).port, d.local, d.bytes, d.remote);
   }
 

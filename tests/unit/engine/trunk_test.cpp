@@ -1,7 +1,9 @@
 // Calls through a relay and its trunk: what reaches whom, and what happens when either side begins anew.
 #include "engine/role/trunk.h"
 
-#include "tests/unit/engine/trunk_pair.h"
+#include <doctest/doctest.h>
+
+#include "tests/support/trunk_pair.h"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -99,6 +101,24 @@ TEST_CASE("a server's frames reach none of another server's clients") {
   send_from_media(p, c.at, "\x80\x6f not mine");
   CHECK(p.relay_drops(Drop::flow_unknown) == 1);
   p.relay->core(0).flows.find({c.at, kServer})->relay.server = 0;
+}
+
+TEST_CASE("a frame cannot make a client of a relay's own trunk socket") {
+  TrunkPair p;
+  p.run(5);
+  Client c = p.media->offer(Role::agent);
+  p.media->check(c, 0);
+  const std::vector<uint8_t> check = p.media->backend(0).waiting.back().bytes;
+  p.media->backend(0).waiting.pop_back();
+  const trunk::Frame f{
+      .client = TrunkPair::relay_trunk(0), .local = TrunkPair::kMediaTrunk, .payload = check};
+  engine::Core& relay = p.relay->core(0);
+  REQUIRE(engine::frame_out(relay, relay.trunk.peer_of(0), f) == Drop::none);
+  engine::flush_frames(relay);
+  p.run(2);
+  CHECK(p.media_drops(Drop::trunk_malformed) == 1);
+  CHECK(p.media->core(0).flows.size() == 0);
+  p.connect(Role::agent);
 }
 
 TEST_CASE("a datagram that comes twice counts once") {

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
+#include "tests/support/trunk_node.h"
 #include "tests/unit/load/rig.h"
-#include "tests/unit/trunk/node.h"
 #include "tools/load/relay_protocol.h"
 
 using namespace sluice;

@@ -1,7 +1,7 @@
 // How a relay's shard and a server's shards come to send each other frames, and how they do after restarts.
 #include <doctest/doctest.h>
 
-#include "tests/unit/trunk/node.h"
+#include "tests/support/trunk_node.h"
 
 using namespace sluice;
 using namespace sluice::trunk;

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/unit/hex.h"
-#include "tests/unit/trunk/node.h"
+#include "tests/support/trunk_node.h"
 
 using namespace sluice;
 using namespace sluice::trunk;
