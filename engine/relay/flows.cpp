@@ -19,6 +19,8 @@ constexpr Micros kConfirmTime = seconds(10);
 /// Buckets of the flow table that are searched for a flow to evict. Unanswered ones are an eighth of all at
 /// that point, about one per bucket.
 constexpr uint32_t kEvictSearch = 64;
+/// Ports that are searched for one. Ports are handed out in a row, so those that follow are the oldest ones'.
+constexpr uint32_t kEvictPorts = 32;
 /// What a flow costs whoever has proven nothing, in bytes; given back once the server has answered.
 constexpr uint32_t kFlowCost = 400;
 
@@ -50,7 +52,7 @@ uint32_t local_index(State& r, const Packet& p) {
 }
 
 /// A relay endpoint that the server does not know yet; false if none is left.
-bool choose_port(Core& c, ServerLine& s, RelayFlow& f) {
+bool find_port(Core& c, ServerLine& s, RelayFlow& f) {
   State& r = c.relay;
   // To find out that none is left takes a look at every port: once per tick, not once per packet of a flood.
   const uint32_t none_now = ServerLine::kNoneLeft | tick_of(c.now);
@@ -122,6 +124,39 @@ bool evict_unconfirmed(Core& c) {
     b = b + 1 == c.flows.buckets() ? 0 : b + 1;
   }
   return false;
+}
+
+/// The port of the oldest unanswered flow among some is the next that find_port() looks at.
+bool evict_at_ports(Core& c, ServerLine& s) {
+  State& r = c.relay;
+  if (s.n.unconfirmed == 0) return false;
+  std::optional<FlowKey> oldest;
+  uint32_t age = 0, port = 0;
+  uint32_t seen = 0;
+  const uint32_t n = r.ports.ports_n();
+  for (uint32_t i = 0; i < n && seen < kEvictPorts; ++i, r.evict_at = (r.evict_at + 1) % n)
+    for (const Address& a : r.ports.addresses()) {
+      const Endpoint relay{a, r.ports.port_at(r.evict_at)};
+      seen += r.ports.contains(relay);
+      const FlowValue* back = c.flows.find({s.address, relay});
+      if (back == nullptr || !back->is(FlowKind::back) || back->back.confirmed) continue;
+      const FlowKey client{back->back.client, r.locals[back->back.local].local};
+      const FlowValue* f = c.flows.find(client);
+      if (f == nullptr || !f->is(FlowKind::relay)) continue;
+      const uint32_t since = r.next_epoch - f->relay.epoch;
+      if (oldest && since <= age) continue;
+      oldest = client, age = since, port = r.evict_at;
+    }
+  if (!oldest) return false;
+  forget(c, *oldest, RelayFlow(c.flows.find(*oldest)->relay));
+  ++r.evicted;
+  s.cursor = port;
+  return true;
+}
+
+bool choose_port(Core& c, ServerLine& s, RelayFlow& f) {
+  if (find_port(c, s, f)) return true;
+  return evict_at_ports(c, s) && find_port(c, s, f);
 }
 
 bool make_room(Core& c) {

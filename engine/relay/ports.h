@@ -80,6 +80,11 @@ class LocalPorts {
   void give_back(io::Backend& io, uint8_t a, uint16_t port);
 
   uint32_t open() const { return open_; }
+  /// All ports of the blocks that the shard has, in the order in which share() looks at them from `i` on.
+  uint32_t ports_n() const { return blocks_n_ * io::kPortBlock; }
+  uint16_t port_at(uint32_t i) const {
+    return static_cast<uint16_t>(blocks_[i / io::kPortBlock % blocks_n_] + i % io::kPortBlock);
+  }
   std::span<const Address> addresses() const { return addresses_; }
   /// Whose relay endpoint this would be: contains(e).
   std::optional<ShardId> shard_of(const Endpoint& e) const { return pool_->owner(e.port); }
@@ -93,10 +98,6 @@ class LocalPorts {
  private:
   bool borrow(io::Backend& io);
   bool in_range(uint16_t port) const { return port >= pool_->range().lo && port <= pool_->range().hi; }
-  uint32_t ports_n() const { return blocks_n_ * io::kPortBlock; }
-  uint16_t port_at(uint32_t i) const {
-    return static_cast<uint16_t>(blocks_[i / io::kPortBlock % blocks_n_] + i % io::kPortBlock);
-  }
   uint16_t& users(uint8_t a, uint16_t port) {
     const io::PortRange r = pool_->range();
     return users_[a * (size_t{r.hi} - r.lo + 1) + (port - r.lo)];

@@ -69,6 +69,7 @@ struct State {
   uint32_t flows = 0;
   uint32_t unconfirmed = 0;
   uint32_t sweep_at = 0;  ///< bucket of the flow table
+  uint32_t evict_at = 0;  ///< of ports: where the search for an unanswered flow begins
   uint32_t next_epoch = 0;
   uint64_t created = 0, expired = 0;
   uint64_t evicted = 0;  ///< unanswered ones that made room for others

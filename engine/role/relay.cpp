@@ -2,6 +2,7 @@
 
 #include "engine/role/relay.h"
 
+#include "engine/role/role.h"
 #include "engine/role/trunk.h"
 #include "engine/role/turn.h"
 
@@ -157,6 +158,20 @@ void up_batch(Core& c, std::span<const RelayPacket> in) {
   }
 }
 
+namespace {
+
+/// Whether the client of the session that had the address so far gives no sign of life there.
+bool has_left(Core& c, uint32_t session, const Packet& p) {
+  const auto speaks = [&](MediaKind kind) {
+    const RxTrack& t = c.rx_track(session, kind);
+    return t.used && t.codec != 0 && c.now - t.last_rtp <= kSilence;
+  };
+  const bool checks = c.now - c.agents[session].fresh_at(path_of(p)) <= kSilence;
+  return !checks && !speaks(MediaKind::audio) && !speaks(MediaKind::video);
+}
+
+}  // namespace
+
 bool first_packet(Core& c, const Packet& p, const stun::View& view, const Routed& routed) {
   const auto refuse = [&](Drop why) {
     c.drop(p, why);
@@ -164,12 +179,14 @@ bool first_packet(Core& c, const Packet& p, const stun::View& view, const Routed
   };
   const FlowKey key{p.remote, p.local};
   const FlowValue* known = c.flows.find(key);
-  if (known != nullptr && known->is(FlowKind::session) && c.owns(known->session.key)) return false;
+  const bool session = known != nullptr && known->is(FlowKind::session) && c.owns(known->session.key);
+  if (session && !has_left(c, known->session.key.index, p)) return false;
   const Target t = target_of(c, view, routed);
   // Another packet of the same batch may have made the flow.
   const bool same = known != nullptr && known->is(FlowKind::relay) && known->relay.server == t.server;
-  if (t.here) return false;
+  if (t.here || (session && t.drop != Drop::none)) return false;
   if (t.drop != Drop::none) return refuse(t.drop);
+  if (session) c.flows.erase(key);
   if (!same) end_flow(c, key);
   if (!c.relay.shared->replays.first_from(view.transaction_id(), p.remote))
     return refuse(Drop::stun_replayed);

@@ -24,8 +24,9 @@ void down_batch(Core& c, std::span<const RelayPacket> in);
 /// From a server by trunk, each with its client as `remote`; consumes all.
 void down_frames(Core& c, RxBatch& in);
 
-/// A binding request from an address without a flow: finds the server and makes the flow. False, and the
-/// packet stays the caller's, if its ufrag is for a session of this process. Consumes it otherwise. `routed`:
+/// A binding request from an address without a flow, or a session's: finds the server and makes the flow.
+/// False, and the packet stays the caller's, if its ufrag is for a session of this process, or if the address
+/// is that of a session that lives. Consumes it otherwise. `routed`:
 /// what ice::route_request() says of it, with Expiry::report.
 bool first_packet(Core& c, const Packet& p, const stun::View& view, const Routed& routed);
 

@@ -86,7 +86,7 @@ void on_request(Core& c, const Packet& p, uint32_t session, const stun::View& vi
   const auto routed = ice::route_request(view, c.keys.keys(), c.expiry_now(), ice::Expiry::report);
   // What a relay has sent is not relayed again, and to no server behind this relay goes a stream.
   const bool may_relay = c.relay.on() && !is_trunk(p.ifindex) && !is_stream(p.ifindex);
-  if (session == Core::kNoSession && may_relay && relay::first_packet(c, p, view, routed)) return;
+  if (may_relay && relay::first_packet(c, p, view, routed)) return;
   if (!routed) return c.drop(p, routed.error(), session);
   // Opening the ufrag costs one AES block and forging one is hopeless, so only what opens draws on the
   // budget.

@@ -133,6 +133,11 @@ class LiteAgent {
   bool selected_proven() const;
   bool is_known(const PathAddress& p) const { return find(p) != kNone; }
   bool is_proven(const PathAddress& p) const;
+  /// The newest fresh check from there, or answer to a challenge; long ago if there was none.
+  Micros fresh_at(const PathAddress& p) const {
+    const uint8_t path = find(p);
+    return path == kNone ? kLongAgo : paths_[path].fresh_at;
+  }
   size_t path_count() const;
   /// f(const PathAddress&) for every known path.
   template <class F>

@@ -32,6 +32,14 @@ uint64_t flows(Tier& t) {
   return n;
 }
 
+/// A test case of its own for each.
+TierOptions by_either_leg() {
+  TierOptions o;
+  SUBCASE("transparent") { o.trunk = false; }
+  SUBCASE("trunk") { o.trunk = true; }
+  return o;
+}
+
 /// Everybody hangs up, and nothing is left but silence.
 void ends_clean(Tier& t) {
   for (const auto& h : t.world().hosts()) h->peer.die();
@@ -44,10 +52,7 @@ void ends_clean(Tier& t) {
 }  // namespace
 
 TEST_CASE("a call goes through a relay that reads nothing of it, by legs of its own or by trunk") {
-  TierOptions o;
-  SUBCASE("transparent") { o.trunk = false; }
-  SUBCASE("trunk") { o.trunk = true; }
-  Tier t(o);
+  Tier t(by_either_leg());
   t.world().run_for(seconds(3));
   Host& h = t.call(echo_caller());
   REQUIRE(connects(t.world(), h));
@@ -154,10 +159,7 @@ TEST_CASE("clients behind one NAT have flows of their own, and lose each other n
 }
 
 TEST_CASE("calls outlive their relay: its flows are made again from the next checks") {
-  TierOptions o;
-  SUBCASE("transparent") { o.trunk = false; }
-  SUBCASE("trunk") { o.trunk = true; }
-  Tier t(o);
+  Tier t(by_either_leg());
   t.world().run_for(seconds(3));
   Host& h = t.call(echo_caller());
   Phone& p = plain_phone(t, 1);
@@ -239,6 +241,32 @@ TEST_CASE("an expired route opens nothing new and takes nothing from the calls t
   CHECK_FALSE(after.connected());
   t.put_plain_route(0);
   CHECK(phone_connects(t, after));
+  ends_clean(t);
+}
+
+TEST_CASE("who floods one server with stolen ufrags keeps nobody out, few as the ports that lead to it are") {
+  TierOptions o;
+  o.relay_shards = 1;
+  o.relay.engine.relay.ports = {50'000, 50'063};
+  Tier t(o);
+  Attacker mallory(t.world(), Rng(1), t.front());
+  t.world().tap = [&](const Seen& s) { mallory.overhear(s); };
+  Phone& p = plain_phone(t, 1);
+  REQUIRE(phone_connects(t, p));
+  t.world().run_for(seconds(1));
+  for (int i = 0; i < 100; ++i) {
+    mallory.flood_stolen(10);
+    t.world().run_for(millis(10));
+  }
+  CHECK(t.relay().shard(0).core().relay.evicted > 0);
+  Phone& late = plain_phone(t, 2);
+  for (int i = 0; i < 100 && !late.connected(); ++i) {
+    mallory.flood_stolen(10);
+    t.world().run_for(millis(10));
+  }
+  CHECK(late.connected());
+  CHECK(echoed(t, p) >= 49);
+  check_always(t.world(), false);
   ends_clean(t);
 }
 

@@ -245,6 +245,48 @@ TEST_CASE("when all local ports lead to the server, the next client is told noth
   r.call(kClient, r.ufrag(8), kOther);
 }
 
+TEST_CASE("where unanswered flows use up a server's ports, the oldest of them makes room") {
+  RelayConfig c = config();
+  c.ports = {50'010, 50'013};
+  Rig r(c);
+  const Endpoint answered = r.call({Address::v4(10, 3, 0, 1), 1000}, r.ufrag(7));
+  const auto waiting = [](uint8_t n) { return Endpoint{Address::v4(10, 4, n, 1), 1000}; };
+  for (uint8_t n = 0; n < 12; ++n) {
+    r.up(r.check(r.ufrag(7), static_cast<uint8_t>(100 + n)), waiting(n));
+    r.step();
+    const auto known = [&](uint8_t i) { return r.core().flows.find({waiting(i), kServer}) != nullptr; };
+    CHECK(known(n));
+    if (n >= 3) CHECK_FALSE(known(static_cast<uint8_t>(n - 3)));
+  }
+  CHECK(r.dropped(Drop::no_relay_port) == 0);
+  CHECK(r.core().relay.evicted == 9);
+  CHECK(engine::relay::totals(r.core()).flows == 4);
+  CHECK(r.core().flows.find({{Address::v4(10, 3, 0, 1), 1000}, kServer}) != nullptr);
+  CHECK(answered.port != 0);
+}
+
+TEST_CASE("a session's address becomes a relayed client's once the session's own has been silent there") {
+  Rig r;
+  const Client gone = r.s.connect(engine::Role::agent, 0);
+  r.s.advance(seconds(6));
+  r.up(r.check(r.ufrag(7), 100), gone.at);
+  r.step();
+  CHECK(engine::relay::totals(r.core()).flows == 0);
+  CHECK(r.core().flows.find({gone.at, kServer})->is(engine::FlowKind::session));
+  r.s.advance(seconds(2));
+  r.call(gone.at, r.ufrag(7));
+  CHECK(engine::relay::totals(r.core()).flows == 1);
+  // Should it come back, it is the new one that has to be silent first.
+  r.s.check(gone, 0);
+  r.step();
+  CHECK(r.dropped(Drop::ufrag_elsewhere) == 1);
+  r.s.advance(seconds(8));
+  r.s.check(gone, 0);
+  r.step();
+  CHECK(engine::relay::totals(r.core()).flows == 0);
+  CHECK(r.core().flows.find({gone.at, kServer})->is(engine::FlowKind::session));
+}
+
 TEST_CASE("flows live while their clients speak and end when they fall silent") {
   Rig r;
   const Endpoint relay = r.call(kClient, r.ufrag(7));
