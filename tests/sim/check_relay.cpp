@@ -34,8 +34,9 @@ class ShardCheck {
     const engine::relay::State& r = c_.relay;
     equal("flows", r.flows, table_.relay);
     equal("unconfirmed flows", r.unconfirmed, table_.unconfirmed);
-    equal("open ports", r.ports.open(), table_.ports.size());
-    equal("ports of the backend", n_.backend(s_).ports_open(), table_.ports.size());
+    const size_t ports = table_.ports.size() + turn_ports();
+    equal("open ports", r.ports.open(), ports);
+    equal("ports of the backend", n_.backend(s_).ports_open(), ports);
     for (size_t i = 0; i < r.servers.size(); ++i) {
       const auto& n = table_.servers[static_cast<uint16_t>(i)];
       equal(fmt::format("server {}'s flows", i), r.servers[i].n.flows, n.flows);
@@ -45,6 +46,11 @@ class ShardCheck {
   }
 
  private:
+  size_t turn_ports() const {
+    if (!c_.turn.on()) return 0;
+    const turn::Counters& t = c_.turn.server->counters();
+    return t.allocations + t.reservations;
+  }
   void on_flow(const FlowKey& key, const RelayFlow& f) {
     auto& n = table_.servers[f.server];
     ++table_.relay, ++n.flows;
@@ -68,7 +74,8 @@ class ShardCheck {
   /// Of a shard that does nothing else: what came was passed on or dropped, and what was passed on was sent
   /// or counted.
   void check_packets() {
-    if (n_.options().engine.media || n_.options().engine.trunk.on()) return;
+    const engine::EngineConfig& config = n_.options().engine;
+    if (config.media || config.trunk.on() || config.turn.on) return;
     const io::IoCounters& io = n_.backend(s_).counters();
     uint64_t dropped = 0, unsent = 0;
     for (size_t d = 0; d < kDropCount; ++d) dropped += c_.drops.n[d], unsent += c_.unsent.n[d];

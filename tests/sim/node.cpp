@@ -154,15 +154,16 @@ void Node::check_sent(const io::SimDatagram& d, Bytes bytes) {
   }
   if (trunk.direct && !lives_at(d.from.addr)) return check_direct(d, bytes);
   const auto view = stun::View::parse(bytes);
-  const bool answer =
-      view && (view->is_binding(stun::Class::success) || view->is_binding(stun::Class::error));
+  const bool success = view && view->is_binding(stun::Class::success);
+  const bool turn_answer = options_.engine.turn.on && view && view->cls() == stun::Class::error;
+  const bool answer = success || turn_answer || (view && view->is_binding(stun::Class::error));
   const bool only_relays = relays && !options_.engine.media;
   if (only_relays && !answer && !amplification_.proven(d.to))
     fail(
         fmt::format("something other than an answer went to {}, whose check no server has answered", text()));
   if (!amplification_.sent(d.to, bytes.size()))
     fail(fmt::format("more than three times what came from {} went to it, which proved nothing", text()));
-  if (only_relays && answer && view->is_binding(stun::Class::success)) amplification_.prove(d.to);
+  if (only_relays && success) amplification_.prove(d.to);
 }
 
 /// In a relay's name.

@@ -112,6 +112,32 @@ RelayPlan::Light draw_phone(Rng& r, const Plan& p, uint32_t id, const RelayPlan&
   return l;
 }
 
+TurnPlan::Client draw_turn_client(Rng& r, const Plan& p) {
+  TurnPlan::Client c;
+  c.phone.interval = millis(200);
+  c.phone.refresh = r.between(seconds(2), seconds(4));
+  c.phone.insists = true;
+  c.phone.mobile = r.chance(0.5);
+  c.phone.indications = r.chance(0.3);
+  c.phone.reserves = r.chance(0.2);
+  c.edge = draw_edge(r, p.nat);
+  c.link = draw_link(r, p.lossy, p.corrupting);
+  return c;
+}
+
+std::optional<TurnPlan> draw_turn(Rng& r, const Plan& p, TierOptions& tier) {
+  if (!r.chance(0.4)) return std::nullopt;
+  engine::relay::TurnConfig& config = tier.relay.engine.turn;
+  config.on = true;
+  config.users = {{"alice", "wonderland"}};
+  config.max_allocations = 128;
+  TurnPlan out;
+  out.coming_and_going = r.chance(0.5);
+  const auto clients = static_cast<uint32_t>(r.between(1, 8));
+  for (uint32_t i = 0; i < clients; ++i) out.clients.push_back(draw_turn_client(r, p));
+  return out;
+}
+
 RelayPlan draw_relay(Rng& r, const Plan& p) {
   RelayPlan out;
   TierOptions& t = out.tier;
@@ -145,6 +171,7 @@ RelayPlan draw_relay(Rng& r, const Plan& p) {
   out.rerouting = r.chance(0.3);
   const auto phones = static_cast<uint32_t>(r.between(1, 6));
   for (uint32_t i = 0; i < phones; ++i) out.phones.push_back(draw_phone(r, p, i + 1, out));
+  out.turn = draw_turn(r, p, t);
   t.direct = r.chance(0.5);
   return out;
 }
@@ -158,6 +185,8 @@ std::string describe(const RelayPlan& p) {
   if (p.moving) out += ", moving";
   if (p.removing) out += ", removing";
   if (p.rerouting) out += ", rerouting";
+  if (p.turn) out += fmt::format(", {} TURN clients", p.turn->clients.size());
+  if (p.turn && p.turn->coming_and_going) out += " that come and go";
   return out;
 }
 

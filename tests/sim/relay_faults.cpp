@@ -4,6 +4,10 @@
 
 namespace sluice::sim {
 
+RelayFaults::RelayFaults(Tier& tier, const RelayPlan& plan, Rng rng) : t_(tier), plan_(plan), rng_(rng) {
+  if (plan_.turn) turn_ = std::make_unique<TurnSwarm>(t_, *plan_.turn, rng_.fork());
+}
+
 void RelayFaults::dial() {
   neighbourhood_ = t_.nat(plan_.neighbourhood);
   for (const RelayPlan::Light& l : plan_.phones) {
@@ -11,9 +15,11 @@ void RelayFaults::dial() {
                         : t_.phone(l.phone, l.edge, l.up, l.down, l.plain);
     lines_.push_back({&p, l.shares});
   }
+  if (turn_) turn_->dial();
 }
 
 void RelayFaults::act() {
+  if (turn_) turn_->act();
   if (!rng_.chance(0.2)) return;
   switch (rng_.below(5)) {
     case 0:
@@ -70,9 +76,15 @@ void RelayFaults::heal() {
 
 void RelayFaults::hang_up() {
   for (const Line& l : lines_) l.phone->hang_up();
+  if (turn_) turn_->hang_up();
+}
+
+void RelayFaults::tick() {
+  if (turn_) turn_->introduce();
 }
 
 void RelayFaults::check(bool crossing) const {
+  if (turn_) turn_->check();
   for (const Line& l : lines_) {
     if (crossing) continue;
     if (!l.phone->problem().empty() || l.phone->strange() > 0)
@@ -82,13 +94,16 @@ void RelayFaults::check(bool crossing) const {
 }
 
 void RelayFaults::begin_watch() {
+  if (turn_) turn_->begin_watch();
   for (Line& l : lines_) l.from = l.phone->sent();
 }
 void RelayFaults::end_watch() {
+  if (turn_) turn_->end_watch();
   for (Line& l : lines_) l.to = l.phone->sent();
 }
 
-void RelayFaults::judge_watch() const {
+void RelayFaults::judge_watch(bool all) const {
+  if (turn_) turn_->judge_watch(all);
   for (const Line& l : lines_) {
     const uint32_t id = l.phone->options().id;
     if (!l.phone->connected()) t_.world().fail(fmt::format("phone {} is not connected", id));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/sim/swarm.h"
+#include "tests/sim/turn_swarm.h"
 
 namespace sluice::sim {
 
@@ -12,7 +13,7 @@ class RelayFaults {
   /// Nothing that act() has begun takes longer.
   static constexpr Micros kLongest = millis(1500);
 
-  RelayFaults(Tier& tier, const RelayPlan& plan, Rng rng) : t_(tier), plan_(plan), rng_(rng) {}
+  RelayFaults(Tier& tier, const RelayPlan& plan, Rng rng);
 
   void dial();
   /// Does one thing, or none.
@@ -21,12 +22,16 @@ class RelayFaults {
   void heal();
   void hang_up();
 
+  /// Between faults, every so often.
+  void tick();
+
   /// `crossing`: what was said, which nothing protects, may be changed or reach another phone.
   void check(bool crossing) const;
   // What is said in between comes back.
   void begin_watch();
   void end_watch();
-  void judge_watch() const;
+  /// `all`: of what TURN clients said.
+  void judge_watch(bool all) const;
 
  private:
   void rebind();
@@ -45,6 +50,7 @@ class RelayFaults {
   Rng rng_;
   std::shared_ptr<Nat> neighbourhood_;
   std::vector<Line> lines_;
+  std::unique_ptr<TurnSwarm> turn_;
 };
 
 }  // namespace sluice::sim

@@ -56,6 +56,7 @@ class Swarm {
   void redial_given_up();
   void liveness();
   void end();
+  void forget_allocations();
 
   void dial(Call& c);
   void act();
@@ -164,6 +165,7 @@ void Swarm::advance(Micros span) {
   for (const Micros until = w_.now() + span; w_.now() < until;) {
     w_.run_until(std::min(until, w_.now() + kStep));
     check_always(w_, plan_.corrupting || may_cross());
+    if (faults_) faults_->tick();
     if (faults_) faults_->check(plan_.corrupting || plan_.attacked || may_cross());
     give_up_lost();
     judge_endings();
@@ -303,7 +305,7 @@ void Swarm::liveness() {
   snapshot(after);
   if (faults_) faults_->end_watch();
   advance(kArrival);
-  if (faults_) faults_->judge_watch();
+  if (faults_) faults_->judge_watch(!plan_.tiny);
   require_alive();
   for (size_t i = 0; i < calls_.size(); ++i) {
     const Call& talker = *calls_[i];
@@ -342,7 +344,15 @@ void Swarm::end() {
     for (const auto& h : w_.hosts()) h->peer.die();
     advance(plan_.relay->tier.relay.engine.relay.idle + seconds(6));
   }
+  if (plan_.relay && plan_.relay->turn) forget_allocations();
   check_all_gone(w_);
+}
+
+/// Those that nobody let go end after ten minutes. Trunks have nothing to say any more.
+void Swarm::forget_allocations() {
+  for (size_t i = 0; i < tier_->media_nodes(); ++i)
+    if (tier_->relay().knows(Tier::id_of(i))) tier_->relay().remove_server(Tier::id_of(i));
+  w_.run_for(seconds(660));
 }
 
 Outcome Swarm::run() {

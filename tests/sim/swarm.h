@@ -8,8 +8,20 @@
 #include <vector>
 
 #include "tests/sim/tier.h"
+#include "tests/sim/turn_phone.h"
 
 namespace sluice::sim {
+
+/// What a seed has drawn of TURN.
+struct TurnPlan {
+  struct Client {
+    TurnPhoneOptions phone;
+    EdgeOptions edge;
+    LinkOptions link;
+  };
+  std::vector<Client> clients;  ///< two and two speak with each other
+  bool coming_and_going = false;
+};
 
 /// What a seed has drawn for a relay in between.
 struct RelayPlan {
@@ -24,6 +36,7 @@ struct RelayPlan {
   NatOptions neighbourhood;
   std::vector<Light> phones;
   bool restarting = false, moving = false, removing = false, rerouting = false;
+  std::optional<TurnPlan> turn;
 };
 
 /// What a seed has drawn.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/stun/builder.h"
+#include "net/turn/credentials.h"
 #include "tests/sim/station.h"
 
 namespace sluice::sim {
@@ -16,8 +17,12 @@ struct TurnPhoneOptions {
   uint32_t id = 1;  ///< in every datagram it sends
   std::string user = "alice", password = "wonderland";
   Micros interval = millis(100);
-  bool mobile = false;    ///< asks for a mobility ticket
-  bool refreshes = true;  ///< keeps its allocation, its channel and the permission
+  bool mobile = false;       ///< asks for a mobility ticket
+  bool refreshes = true;     ///< keeps its allocation, its channel and the permission
+  bool insists = false;      ///< allocates again whenever it has lost its allocation
+  bool indications = false;  ///< speaks by Send indications over a permission, not by a channel
+  bool reserves = false;     ///< an even port and the one above it (RFC 8656 §7.1), which nobody claims
+  Micros refresh = seconds(200);
 };
 
 class TurnPhone : public Station {
@@ -26,7 +31,7 @@ class TurnPhone : public Station {
             crypto::Random random, Rng rng);
 
   void allocate(Micros now);
-  /// Binds a channel to `peer` and speaks to it.
+  /// Permits `peer` or binds a channel to it, and speaks to it.
   void speak_to(const Endpoint& peer, Micros now);
   /// Its own address is another one now: says so with its ticket.
   void moved(Micros now);
@@ -40,10 +45,13 @@ class TurnPhone : public Station {
   std::vector<test::Outgoing> take() override { return std::exchange(out_, {}); }
 
   const std::optional<Endpoint>& relayed() const { return relayed_; }
+  const std::optional<Endpoint>& peer() const { return peer_; }
   bool speaks() const { return next_talk_ != kNever; }
   uint32_t sent() const { return sent_; }
-  /// Distinct datagrams of phone `id` that reached it.
-  size_t heard(uint32_t id) const;
+  uint32_t id() const { return options_.id; }
+  const std::string& nonce() const { return nonce_; }
+  /// Distinct datagrams of phone `id` that reached it; those numbered `from` to below `to`.
+  size_t heard(uint32_t id, uint32_t from = 0, uint32_t to = UINT32_MAX) const;
   int last_error() const { return last_error_; }
 
  private:
@@ -60,6 +68,11 @@ class TurnPhone : public Station {
   void transmit(Request& r, Micros now);
   void on_response(const stun::View& v, Micros now);
   void on_success(const Request& r, const stun::View& v, Micros now);
+  void on_refusal(const Request& r, Micros now);
+  bool authentic(const stun::View& v) const;
+  void permit(Micros now);
+  void talk();
+  turn::AuthKey key() const;
   void on_data(Bytes payload);
   void refresh(Micros now);
 
@@ -72,6 +85,7 @@ class TurnPhone : public Station {
   std::vector<test::Outgoing> out_;
   std::optional<Endpoint> relayed_, peer_;
   std::map<uint32_t, std::set<uint32_t>> heard_;
+  std::map<Endpoint, uint16_t> channels_;
   Micros next_talk_ = kNever, next_refresh_ = kNever;
   uint32_t sent_ = 0;
   int last_error_ = 0;
