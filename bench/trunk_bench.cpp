@@ -6,7 +6,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "tests/unit/trunk/node.h"
+#include "tests/support/trunk_node.h"
 
 namespace {
 
