@@ -58,7 +58,7 @@ scenario('Chromium hears an agent by media that goes past the trunk, in the name
   const media = await trunk.media(['--trunk-direct']);
   const relay = await trunk.relay(['--flow-idle', '5']);
   await trunk.server(relay, 'up');
-  const { tab, id } = await talking(t, trunk, media);
+  const { tab, id } = await trunk.edge.talking(media);
   const past = async () => (await media.json('/v1/relay')).direct.packets;
   const [before, direct] = [await trunk.server(relay, 'up'), await past()];
   await t.stillHears(tab, id);
