@@ -52,10 +52,12 @@ std::expected<void, Failure> make_relay_ports(ParsedConfig& c, sluice_engine& e)
   return {};
 }
 
+bool relays(const engine::EngineConfig& c) { return !c.media || !c.relay.servers.empty() || c.turn.on; }
+
 /// Frames go past the host's output filter, so nobody who relays nothing gets them unasked.
 bool wants_frames(const engine::EngineConfig& c) {
   if (c.relay.transmit != Transmit::automatic) return c.relay.transmit == Transmit::frames;
-  return !c.media || !c.relay.servers.empty() || c.turn.on;
+  return relays(c);
 }
 
 std::expected<void, Failure> make_link(const ParsedConfig& c, sluice_engine& e) {
@@ -74,7 +76,10 @@ std::expected<void, Failure> make_link(const ParsedConfig& c, sluice_engine& e) 
 }
 
 std::expected<void, Failure> make_receive(ParsedConfig& c, sluice_engine& e) {
-  if (c.engine.relay.receive == engine::relay::Receive::sockets) return {};
+  if (c.engine.relay.receive == engine::relay::Receive::sockets) {
+    if (relays(c.engine)) e.say(1, "receive of frames by AF_XDP is off: receive = frames turns it on");
+    return {};
+  }
   if (c.io == io::Kind::uring)
     return std::unexpected(
         Failure{SLUICE_E_INVALID, "receive", "frames are not received by io_uring", "use io mmsg or auto"});
