@@ -10,23 +10,19 @@
 #include <sys/socket.h>
 
 #include "net/io/address.h"
-#include "net/io/socket.h"
-#include "net/io/socket_options.h"
+#include "net/io/raw_socket.h"
 #include "net/io/tx_plan.h"
 #include "net/wire/headers.h"
 
 namespace sluice::io {
 namespace {
 
-/// IPPROTO_RAW: takes whole IP packets, and receives none that there is.
 std::expected<Fd, IoError> open_raw(bool ipv6) {
-  Fd fd(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW));
-  if (!fd && (errno == EPERM || errno == EACCES))
+  Fd fd = open_raw_socket(ipv6);
+  if (fd) return fd;
+  if (errno == EPERM || errno == EACCES)
     return std::unexpected(IoError{"raw sockets are not permitted", "grant CAP_NET_RAW, or switch it off"});
-  if (!fd) return std::unexpected(IoError{fmt::format("a raw socket fails: {}", std::strerror(errno)), ""});
-  set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, 0);
-  set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, SocketOptions{}.sndbuf_bytes);
-  return fd;
+  return std::unexpected(IoError{fmt::format("a raw socket fails: {}", std::strerror(errno)), ""});
 }
 
 class RawSender final : public ForeignSender {

@@ -19,6 +19,19 @@ struct CloseBpfObject {
 };
 using BpfObject = std::unique_ptr<bpf_object, CloseBpfObject>;
 
+struct CloseBpfLink {
+  void operator()(bpf_link* l) const { ::bpf_link__destroy(l); }
+};
+/// A program is attached for as long as this is.
+using BpfLink = std::unique_ptr<bpf_link, CloseBpfLink>;
+
+/// `what` is what failed, with `error` as its errno.
+inline IoError bpf_error(int error, std::string_view what) {
+  if (error == EPERM || error == EACCES)
+    return {fmt::format("{} is not permitted", what), "grant CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW"};
+  return {fmt::format("{} fails: {}", what, std::strerror(error)), ""};
+}
+
 /// Empty, with errno: the bytes are no object. libbpf's own lines would go to stderr; what matters is in our
 /// errors.
 inline BpfObject open_bpf_object(const void* bytes, size_t size) {

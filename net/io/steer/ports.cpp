@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "net/io/address.h"
+#include "net/io/raw_socket.h"
 #include "net/io/socket_options.h"
 #include "net/io/steer/bpf_object.h"
 #include "net/io/steer/grant.h"
@@ -18,16 +19,6 @@
 
 namespace sluice::io {
 namespace {
-
-IoError ports_error(int error, std::string_view what) {
-  if (error == EPERM || error == EACCES)
-    return {fmt::format("{} is not permitted", what), "grant CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW"};
-  return {fmt::format("{} fails: {}", what, std::strerror(error)), ""};
-}
-
-struct CloseLink {
-  void operator()(bpf_link* l) const { ::bpf_link__destroy(l); }
-};
 
 /// The map of owners, as memory.
 class SharedBytes {
@@ -64,17 +55,8 @@ std::expected<Fd, IoError> make_receiver(bool ipv6, Endpoint& bound) {
                               set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1)
                         : set_option(fd.get(), IPPROTO_IP, IP_RECVORIGDSTADDR, 1)) &&
                   ::bind(fd.get(), &a.sa, len) == 0 && ::getsockname(fd.get(), &a.sa, &len) == 0;
-  if (!ok) return std::unexpected(ports_error(errno, "a socket that receives for relay ports"));
+  if (!ok) return std::unexpected(bpf_error(errno, "a socket that receives for relay ports"));
   bound.port = from_sockaddr(reinterpret_cast<const uint8_t*>(&a)).port;
-  return fd;
-}
-
-/// IPPROTO_RAW: takes whole IP packets, and receives none that there is.
-std::expected<Fd, IoError> make_sender(bool ipv6) {
-  Fd fd(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW));
-  if (!fd) return std::unexpected(ports_error(errno, "a raw socket"));
-  set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, 0);
-  set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, SocketOptions{}.sndbuf_bytes);
   return fd;
 }
 
@@ -88,7 +70,7 @@ struct SteeredPorts::Impl {
   std::vector<ShardSocket> senders;    // by shard
   size_t families = 0;
   uint32_t rcvbuf_granted = UINT32_MAX;
-  std::unique_ptr<bpf_link, CloseLink> link;  // last, so first to go
+  BpfLink link;  // last, so first to go
 
   std::expected<void, IoError> load(const PortSpace& space, uint32_t shards);
   std::expected<void, IoError> add_sockets(uint32_t shard, bool ipv6, uint32_t rcvbuf_bytes);
@@ -97,16 +79,16 @@ struct SteeredPorts::Impl {
 
 std::expected<void, IoError> SteeredPorts::Impl::load(const PortSpace& space, uint32_t shards) {
   object = open_bpf_object(kPortsObject, sizeof kPortsObject);
-  if (!object) return std::unexpected(ports_error(errno, "reading the BPF object"));
+  if (!object) return std::unexpected(bpf_error(errno, "reading the BPF object"));
   const Grant grant = grant_of(space);
   if (::bpf_map__set_initial_value(map_of(object, ".rodata"), &grant, sizeof grant) != 0 ||
       ::bpf_map__set_max_entries(map_of(object, "blocks"), space.size() / kPortBlock) != 0 ||
       ::bpf_map__set_max_entries(map_of(object, "sockets"), 2 * shards) != 0)
-    return std::unexpected(ports_error(errno, "preparing the BPF program"));
+    return std::unexpected(bpf_error(errno, "preparing the BPF program"));
   if (const int r = ::bpf_object__load(object.get()); r != 0)
-    return std::unexpected(ports_error(-r, "loading a BPF program"));
+    return std::unexpected(bpf_error(-r, "loading a BPF program"));
   if (!owners.map(map_fd(object, "blocks"), space.size()))
-    return std::unexpected(ports_error(errno, "sharing memory with a BPF program"));
+    return std::unexpected(bpf_error(errno, "sharing memory with a BPF program"));
   return {};
 }
 
@@ -120,25 +102,25 @@ std::expected<void, IoError> SteeredPorts::Impl::add_sockets(uint32_t shard, boo
   const uint32_t key = 2 * shard + ipv6;
   const auto value = static_cast<uint64_t>(s.fd);
   if (::bpf_map_update_elem(map_fd(object, "sockets"), &key, &value, BPF_ANY) != 0)
-    return std::unexpected(ports_error(errno, "naming a socket to the BPF program"));
+    return std::unexpected(bpf_error(errno, "naming a socket to the BPF program"));
   receivers.push_back(s);
 
-  auto sender = make_sender(ipv6);
-  if (!sender) return std::unexpected(sender.error());
+  Fd sender = open_raw_socket(ipv6);
+  if (!sender) return std::unexpected(bpf_error(errno, "a raw socket"));
   const Address any = ipv6 ? Address{} : Address::v4(uint32_t{0});
   senders.push_back(
-      {.fd = sender->get(), .bound = {.addr = any, .port = 0}, .ipv6 = ipv6, .use = SocketUse::raw});
+      {.fd = sender.get(), .bound = {.addr = any, .port = 0}, .ipv6 = ipv6, .use = SocketUse::raw});
   fds.push_back(std::move(*receiver));
-  fds.push_back(std::move(*sender));
+  fds.push_back(std::move(sender));
   return {};
 }
 
 std::expected<void, IoError> SteeredPorts::Impl::attach() {
   const Fd netns(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!netns) return std::unexpected(ports_error(errno, "naming the network namespace"));
+  if (!netns) return std::unexpected(bpf_error(errno, "naming the network namespace"));
   const bpf_program* program = ::bpf_object__find_program_by_name(object.get(), "relay_ports");
   link.reset(::bpf_program__attach_netns(program, netns.get()));
-  if (!link) return std::unexpected(ports_error(errno, "attaching a BPF program"));
+  if (!link) return std::unexpected(bpf_error(errno, "attaching a BPF program"));
   return {};
 }
 

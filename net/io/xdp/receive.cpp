@@ -33,17 +33,10 @@ struct Settings {
 };
 static_assert(sizeof(Settings) == sizeof(Grant) + 4);
 
-struct CloseLink {
-  void operator()(bpf_link* l) const { ::bpf_link__destroy(l); }
-};
-
 IoError attach_error(int error, std::string_view what) {
-  if (error == EPERM || error == EACCES)
-    return {fmt::format("{} is not permitted", what), "grant CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW"};
-  if (error == EBUSY || error == EEXIST)
-    return {fmt::format("{}: another XDP program is there", what),
-            "see: ip link; remove it or receive by sockets"};
-  return {fmt::format("{} fails: {}", what, std::strerror(error)), ""};
+  if (error != EBUSY && error != EEXIST) return bpf_error(error, what);
+  return {fmt::format("{}: another XDP program is there", what),
+          "see: ip link; remove it or receive by sockets"};
 }
 
 uint32_t receive_queues(const std::string& interface) {
@@ -62,7 +55,7 @@ struct Interface {
   BpfObject object;
   std::vector<uint32_t> queue_of;  // by queue made: its number
   bool zero_copy = false;
-  std::unique_ptr<bpf_link, CloseLink> link;
+  BpfLink link;
 
   std::expected<void, IoError> load(const XdpOptions& options, const Interface* first);
   std::expected<void, IoError> add(const XdpQueue& queue, uint32_t number);
