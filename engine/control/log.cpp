@@ -47,7 +47,10 @@ LogLine& LogLine::with(std::string_view key, const Endpoint& value) {
 void set_log_addresses(bool whole) { whole_addresses = whole; }
 
 std::string log_address(std::string_view endpoint_text) {
-  if (whole_addresses) return std::string(endpoint_text);
+  return whole_addresses ? std::string(endpoint_text) : masked_address(endpoint_text);
+}
+
+std::string masked_address(std::string_view endpoint_text) {
   const auto e = parse_endpoint(endpoint_text);
   EndpointText text;
   return e ? std::string(format_masked(*e, text)) : std::string();

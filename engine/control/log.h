@@ -36,5 +36,7 @@ class LogLine {
 void set_log_addresses(bool whole);
 /// An endpoint in the engine's text form ("1.2.3.4:5", or empty), masked unless set_log_addresses(true).
 std::string log_address(std::string_view endpoint_text);
+/// Masked whatever the logs do.
+std::string masked_address(std::string_view endpoint_text);
 
 }  // namespace sluice::control

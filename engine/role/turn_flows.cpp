@@ -38,7 +38,6 @@ void give_back(void* self, const Endpoint& local) {
   c.relay.ports.give_back(*c.backend, static_cast<uint8_t>(c.relay.ports.index_of(local.addr)), local.port);
 }
 
-
 void note_deadline(Core& c) {
   c.wheel.schedule_no_later(c.turn_timer(), std::min(c.turn.server->next_deadline(), c.turn.sweep_due));
 }

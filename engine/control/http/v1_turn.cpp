@@ -7,7 +7,6 @@
 #include "engine/control/http/v1_parts.h"
 #include "engine/control/json.h"
 #include "engine/control/log.h"
-#include "net/base/endpoint.h"
 
 namespace sluice::http {
 namespace {
@@ -16,19 +15,13 @@ using control::Json;
 
 constexpr size_t kMaxPage = 1000;
 
-std::string masked(std::string_view address) {
-  const auto e = parse_endpoint(address);
-  EndpointText text;
-  return e ? std::string(format_masked(*e, text)) : std::string();
-}
-
 }  // namespace
 
 std::string allocation_json(const sluice_turn_allocation& a, bool whole) {
   Json json;
   json.begin_object()
       .member("id", std::to_string(a.id))
-      .member("client", whole ? std::string(a.client) : masked(a.client))
+      .member("client", whole ? std::string(a.client) : control::masked_address(a.client))
       .member("transport", a.transport)
       .member("user", a.user)
       .key("relayed")
