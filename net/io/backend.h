@@ -58,7 +58,7 @@ struct IoCounters {
   uint64_t rx_no_buffers = 0;    ///< uring: multishot ended by -ENOBUFS and was re-armed
   uint64_t rx_rearmed = 0;       ///< uring: multishot ended for another reason (CQ overflow) and was re-armed
   uint64_t kernel_drops = 0;     ///< SO_RXQ_OVFL: lost before we saw them
-  uint64_t sleeps = 0;           ///< times the thread blocked in the kernel
+  uint64_t sleeps = 0;           ///< times the thread was ready to block in the kernel
 };
 
 /// One shard's queues. May be made on another thread before the shard's starts; the first receive() or send()

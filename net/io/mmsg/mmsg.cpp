@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include <sys/epoll.h>
 #include <unistd.h>
 
 namespace sluice::io {
@@ -13,8 +12,8 @@ std::expected<std::unique_ptr<Backend>, IoError> MmsgBackend::make(std::span<con
                                                                    PacketPool& pool,
                                                                    const BackendOptions& options) {
   std::unique_ptr<MmsgBackend> b(new MmsgBackend(sockets, pool, options));
-  if (!b->waker_.ok())
-    return std::unexpected(IoError{std::string("no eventfd for a shard: ") + std::strerror(errno),
+  if (!b->ready_.ok() || !b->waker_.ok() || !b->watch())
+    return std::unexpected(IoError{std::string("no epoll or eventfd for a shard: ") + std::strerror(errno),
                                    "raise the limit of open files (ulimit -n)"});
   if (auto ok = make_link(options, pool, b->link_); !ok) return std::unexpected(ok.error());
   return b;
@@ -27,10 +26,8 @@ MmsgBackend::MmsgBackend(std::span<const ShardSocket> sockets, PacketPool& pool,
       plan_(sockets, pool, options.gso),
       relay_ports_(options.relay_ports),
       shard_(options.shard) {
-  polls_.push_back({.fd = waker_.fd(), .events = POLLIN, .revents = 0});
   if (options.xdp) queues_ = options.xdp->queues(shard_);
-  for (const auto& q : queues_) polls_.push_back({.fd = q->fd(), .events = POLLIN, .revents = 0});
-  for (const ShardSocket& s : sockets) add_socket(s);
+  for (const ShardSocket& s : sockets) sockets_.push_back({.socket = s});
   for (size_t i = 0; i < kRxBurst; ++i) {
     headers_[i] = {};
     headers_[i].msg_hdr.msg_iov = &iov_[i];
@@ -41,9 +38,16 @@ MmsgBackend::MmsgBackend(std::span<const ShardSocket> sockets, PacketPool& pool,
   arm();
 }
 
-void MmsgBackend::add_socket(const ShardSocket& s) {
-  sockets_.push_back({.socket = s});
-  polls_.push_back({.fd = s.fd, .events = POLLIN, .revents = 0});
+/// All that there is before a relay's ports are.
+bool MmsgBackend::watch() {
+  bool ok = ready_.add(waker_.fd(), {ReadySet::Kind::waker, 0});
+  for (const auto& q : queues_) ok &= ready_.add(q->fd(), {ReadySet::Kind::frames, 0});
+  for (uint32_t i = 0; i < sockets_.size(); ++i) ok &= watch_socket(i);
+  return ok;
+}
+
+bool MmsgBackend::watch_socket(uint32_t i) {
+  return ready_.add(sockets_[i].socket.fd, {ReadySet::Kind::socket, i});
 }
 
 MmsgBackend::~MmsgBackend() {
@@ -75,15 +79,57 @@ void MmsgBackend::rearm(uint32_t used) {
 }
 
 Micros MmsgBackend::receive(RxBatch& rx, Micros deadline, DropCounters& drops) {
+  // Of voice whose frames do not pause, a look at the sockets at every eighth batch; little arrives there.
+  constexpr uint32_t kMostWithoutSockets = 8;
   const size_t had = rx.size();
-  if (!rx.full() && !read_frames(rx, drops) && !poll_sockets(rx, drops) && deadline > kPoll &&
-      waker_.may_sleep()) {
-    sleep(deadline);
-    if (!read_frames(rx, drops)) poll_sockets(rx, drops);
+  if (!rx.full()) {
+    const bool frames = read_frames(rx, drops);
+    frames_only_ = frames ? frames_only_ + 1 : 0;
+    if (frames_only_ == 0)
+      read_ready(rx, deadline, drops);
+    else if (frames_only_ > kMostWithoutSockets && !rx.full())
+      read_ready(rx, kPoll, drops);
   }
   const Micros now = monotonic_now();
   for (size_t i = had; i < rx.size(); ++i) rx[i].rx_time = now;
   return now;
+}
+
+/// What is ready, after a wait for it if there is nothing.
+void MmsgBackend::read_ready(RxBatch& rx, Micros deadline, DropCounters& drops) {
+  frames_only_ = 0;
+  const Micros left = deadline <= kPoll ? Micros{} : deadline == kNever ? kNever : deadline - monotonic_now();
+  const bool waits = left > Micros{} && waker_.may_sleep();
+  counters_.sleeps += waits;
+  const auto ready = ready_.wait(waits ? left : Micros{});
+  if (waits) waker_.awake();
+  ++round_;
+  read_sockets(ready, rx, drops);
+  read_ports(ready, rx, drops);
+  const auto frames = [](const ReadySet::Member& m) { return m.kind == ReadySet::Kind::frames; };
+  if (!rx.full() && std::ranges::any_of(ready, frames)) read_frames(rx, drops);
+}
+
+/// Each has its share of the room, so that a busy one starves no other; the relay ports together count as
+/// one.
+void MmsgBackend::read_sockets(std::span<const ReadySet::Member> ready, RxBatch& rx, DropCounters& drops) {
+  size_t parties = 0;
+  bool ports = false;
+  for (const ReadySet::Member& m : ready) {
+    parties += m.kind == ReadySet::Kind::socket;
+    ports |= m.kind == ReadySet::Kind::port;
+  }
+  parties += ports;
+  for (const ReadySet::Member& m : ready) {
+    if (m.kind != ReadySet::Kind::socket || rx.full()) continue;
+    const size_t share = std::max<size_t>(rx.room() / parties--, 1);
+    read_socket(sockets_[m.index], static_cast<unsigned>(share), rx, drops);
+  }
+}
+
+void MmsgBackend::read_ports(std::span<const ReadySet::Member> ready, RxBatch& rx, DropCounters& drops) {
+  for (const ReadySet::Member& m : ready)
+    if (m.kind == ReadySet::Kind::port && !rx.full()) read_port(m.index, rx, drops);
 }
 
 /// A relay port may have been closed while a frame for it waited.
@@ -104,9 +150,8 @@ void MmsgBackend::drop_closed(RxBatch& rx, size_t from, DropCounters& drops) {
   rx.truncate(kept);
 }
 
-/// True: there were some, and the sockets, where little arrives then, need no look this time.
+/// True: there were some.
 bool MmsgBackend::read_frames(RxBatch& rx, DropCounters& drops) {
-  constexpr uint32_t kMostWithoutSockets = 8;
   constexpr uint32_t kReadsPerLook = 4096;  // at what was lost, which is a system call
   if (queues_.empty()) return false;
   const size_t had = rx.size();
@@ -116,44 +161,19 @@ bool MmsgBackend::read_frames(RxBatch& rx, DropCounters& drops) {
   if (ports_.granted()) drop_closed(rx, had, drops);
   if (++reads_ % kReadsPerLook == 0)
     for (const auto& q : queues_) counters_.kernel_drops += q->take_lost();
-  frames_only_ = any ? frames_only_ + 1 : 0;
-  if (frames_only_ <= kMostWithoutSockets) return any;
-  frames_only_ = 0;
-  if (!rx.full()) poll_sockets(rx, drops);
-  return true;
-}
-
-/// One round over the sockets; true if anything was there, even if it had to be dropped.
-bool MmsgBackend::poll_sockets(RxBatch& rx, DropCounters& drops) {
-  const size_t turns = sockets_.size() + (epoll_ ? 1 : 0);
-  bool any = false;
-  for (size_t k = 0; k < turns && !rx.full(); ++k) {
-    const size_t turn = next_;
-    next_ = next_ + 1 == turns ? 0 : next_ + 1;
-    any |=
-        turn < sockets_.size() ? read_socket(sockets_[turn], kRxBurst, rx, drops) > 0 : read_ports(rx, drops);
-  }
   return any;
 }
 
-/// A look at every port that has something, as far as the batch goes.
-bool MmsgBackend::read_ports(RxBatch& rx, DropCounters& drops) {
-  // A port of voice has one datagram waiting. One that still had some when it was looked at gets a burst, and
-  // tells then, with control messages, what it has lost.
+/// A port of voice has one datagram waiting. One that still had some when it was looked at gets a burst, and
+/// tells then, with control messages, what it has lost.
+void MmsgBackend::read_port(uint32_t i, RxBatch& rx, DropCounters& drops) {
   constexpr unsigned kBusyBurst = 8;
-  std::array<epoll_event, kRxBurst> ready;
-  const int n = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(rx.room()), 0);
-  ++round_;
-  for (int i = 0; i < n && !rx.full(); ++i) {
-    PortSocket& port = ports_[ready[static_cast<size_t>(i)].data.u32];
-    const bool busy = port.mark + 1 == round_;
-    port.mark = round_;
-    RxSocket s{.socket = {.fd = port.fd, .bound = ports_.space().at(ready[static_cast<size_t>(i)].data.u32)},
-               .dropped = port.dropped};
-    read_socket(s, busy ? kBusyBurst : 1, rx, drops);
-    port.dropped = s.dropped;
-  }
-  return n > 0;
+  PortSocket& port = ports_[i];
+  const bool busy = port.mark + 1 == round_;
+  port.mark = round_;
+  RxSocket s{.socket = {.fd = port.fd, .bound = ports_.space().at(i)}, .dropped = port.dropped};
+  read_socket(s, busy ? kBusyBurst : 1, rx, drops);
+  port.dropped = s.dropped;
 }
 
 unsigned MmsgBackend::read_socket(RxSocket& s, unsigned burst, RxBatch& rx, DropCounters& drops) {
@@ -203,24 +223,6 @@ void MmsgBackend::deliver(uint32_t header, RxSocket& s, RxBatch& rx, DropCounter
   counters_.rx_bytes += p.len;
 }
 
-/// Until a socket or the waker is readable or `deadline` has passed. waker_.may_sleep() was true.
-void MmsgBackend::sleep(Micros deadline) {
-  timespec timeout{};
-  const bool forever = deadline == kNever;
-  if (!forever) {
-    const Micros left = deadline - monotonic_now();
-    if (left <= Micros{}) return waker_.awake();
-    timeout = to_timespec(left);
-  }
-  ++counters_.sleeps;
-  const int n = ::ppoll(polls_.data(), polls_.size(), forever ? nullptr : &timeout, nullptr);
-  waker_.awake();
-  if (n > 0 && (polls_.front().revents & POLLIN)) {
-    uint64_t count;
-    [[maybe_unused]] const auto got = ::read(waker_.fd(), &count, sizeof count);
-  }
-}
-
 void MmsgBackend::send(TxBatch& tx, DropCounters& drops) {
   if (link_) link_->send(tx, counters_, drops);
   if (tx.empty()) return;
@@ -235,14 +237,14 @@ std::expected<RelayAbility, IoError> MmsgBackend::grant_relay(const RelayGrant& 
     return std::unexpected(ok.error());
   plan_.grant(ports_);
   if (SteeredPorts* steered = ports_.steered()) {
-    for (const ShardSocket& s : steered->receivers(ports_.shard())) add_socket(s);
+    for (const ShardSocket& s : steered->receivers(ports_.shard())) {
+      sockets_.push_back({.socket = s});
+      if (!watch_socket(static_cast<uint32_t>(sockets_.size() - 1)))
+        return std::unexpected(
+            IoError{std::string("no epoll for steered ports: ") + std::strerror(errno), ""});
+    }
     return ports_.ability(UINT32_MAX, "steered to one socket per shard");
   }
-  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll_)
-    return std::unexpected(IoError{std::string("no epoll for a shard: ") + std::strerror(errno),
-                                   "raise the limit of open files (ulimit -n)"});
-  polls_.push_back({.fd = epoll_.get(), .events = POLLIN, .revents = 0});
   return ports_.ability_of_sockets();
 }
 
@@ -251,15 +253,13 @@ bool MmsgBackend::open_port(const Endpoint& local) {
   if (i == ShardPorts::kNone) return false;
   if (ports_.steered()) return ports_.open_steered(i);
   Fd fd = bind_relay_socket(local);
-  // Level-triggered: a port is read once a round, whatever is left there.
-  epoll_event e{.events = EPOLLIN, .data = {.u32 = i}};
-  if (!fd || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &e) != 0) return false;
+  if (!fd || !ready_.add(fd.get(), {ReadySet::Kind::port, i})) return false;
   ports_[i] = {.fd = fd.release()};
   ports_.count_opened();
   return true;
 }
 
-/// Closing a socket takes it off the epoll set, since nobody else holds it.
+/// Closing a socket takes it out of the ready set, since nobody else holds it.
 void MmsgBackend::close_port(const Endpoint& local) {
   const uint32_t i = ports_.index(local);
   if (i == ShardPorts::kNone) return;

@@ -8,7 +8,6 @@
 #include <span>
 #include <vector>
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "net/io/address.h"
@@ -17,6 +16,7 @@
 #include "net/io/factory.h"
 #include "net/io/kernel.h"
 #include "net/io/link/transmitter.h"
+#include "net/io/mmsg/ready_set.h"
 #include "net/io/shard_ports.h"
 #include "net/io/tx_plan.h"
 #include "net/io/waker.h"
@@ -51,35 +51,33 @@ class alignas(64) MmsgBackend final : public Backend {
   void arm();
   void rearm(uint32_t used);
   void point_at(size_t i, SlotIndex slot);
-  void add_socket(const ShardSocket& s);
-  bool poll_sockets(RxBatch& rx, DropCounters& drops);
+  bool watch();
+  bool watch_socket(uint32_t i);
+  void read_ready(RxBatch& rx, Micros deadline, DropCounters& drops);
+  void read_sockets(std::span<const ReadySet::Member> ready, RxBatch& rx, DropCounters& drops);
+  void read_ports(std::span<const ReadySet::Member> ready, RxBatch& rx, DropCounters& drops);
   bool read_frames(RxBatch& rx, DropCounters& drops);
   void drop_closed(RxBatch& rx, size_t from, DropCounters& drops);
-  bool read_ports(RxBatch& rx, DropCounters& drops);
+  void read_port(uint32_t i, RxBatch& rx, DropCounters& drops);
   /// At most `burst` datagrams; returns how many were there.
   unsigned read_socket(RxSocket& s, unsigned burst, RxBatch& rx, DropCounters& drops);
   int read_plain(int fd);
   void deliver(uint32_t header, RxSocket& s, RxBatch& rx, DropCounters& drops);
-  void sleep(Micros deadline);
 
   PacketPool& pool_;
   std::vector<RxSocket> sockets_;
-  std::vector<pollfd>
-      polls_;  // the waker's, queues' and sockets', then, if ports are sockets, all those ports'
-  // Socket to begin with, so that a busy one starves no other; the relay ports together count as one.
-  size_t next_ = 0;
   Waker waker_;
   IoCounters counters_;
   ShardPorts ports_;
   TxPlan plan_;
   RelayPorts* relay_ports_;
   uint32_t shard_;
-  Fd epoll_;                                 // of the relay ports
-  uint32_t round_ = 2;                       // of calls to read_ports()
+  ReadySet ready_;
+  uint32_t round_ = 2;                       // of calls to read_ready()
   std::unique_ptr<link::Transmitter> link_;  // null: sockets only
   std::span<const std::unique_ptr<XdpQueue>> queues_;
   uint32_t reads_ = 0;        // of frames
-  uint32_t frames_only_ = 0;  // calls of receive() in a row that took frames and looked at no socket
+  uint32_t frames_only_ = 0;  // calls of receive() in a row that took frames and looked at nothing else
 
   // Receive side: headers [0, armed_) have a slot.
   uint32_t armed_ = 0;

@@ -1,0 +1,48 @@
+#include "net/io/mmsg/ready_set.h"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include <sys/epoll.h>
+
+#include "net/io/kernel.h"
+
+namespace sluice::io {
+namespace {
+
+static_assert(sizeof(ReadySet::Member) == sizeof(uint64_t));
+
+int whole_ms(Micros longest) {
+  constexpr int64_t kMost = 3'600'000;
+  return longest == kNever ? -1 : static_cast<int>(std::clamp<int64_t>((longest.us + 999) / 1000, 0, kMost));
+}
+
+}  // namespace
+
+ReadySet::ReadySet() : fd_(::epoll_create1(EPOLL_CLOEXEC)) {}
+
+bool ReadySet::add(int fd, Member m) {
+  const bool once = m.kind == Kind::waker || m.kind == Kind::frames;
+  epoll_event e{.events = EPOLLIN | (once ? EPOLLET : 0U), .data = {.u64 = std::bit_cast<uint64_t>(m)}};
+  return ::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+std::span<const ReadySet::Member> ReadySet::wait(Micros longest) {
+  std::array<epoll_event, kRxBurst> events;
+  const int most = static_cast<int>(events.size());
+  int n = -1;
+  if (precise_ && longest > Micros{} && longest != kNever) {
+    const timespec t = to_timespec(longest);
+    n = ::epoll_pwait2(fd_.get(), events.data(), most, &t, nullptr);
+    // Before Linux 5.11, or behind a seccomp profile of that time.
+    precise_ = n >= 0 || (errno != ENOSYS && errno != EPERM);
+    if (precise_ && n < 0) return {};
+  }
+  if (n < 0) n = ::epoll_wait(fd_.get(), events.data(), most, whole_ms(longest));
+  const auto count = static_cast<size_t>(std::max(n, 0));
+  for (size_t i = 0; i < count; ++i) ready_[i] = std::bit_cast<Member>(events[i].data.u64);
+  return {ready_.data(), count};
+}
+
+}  // namespace sluice::io
