@@ -116,7 +116,7 @@ typedef struct sluice_config {
   size_t relay_address_count;
   const char* relay_ports;    /* "LO-HI"; NULL: "49152-65535" */
   sluice_relay_ports relay_port_mode;
-  unsigned max_flows;         /* per process, 1..16777216; default 65536 */
+  unsigned max_flows;         /* per process, by trunk twice as many; 1..16777216; default 65536 */
   unsigned max_routes;        /* 0..1048576; default 65536 */
   unsigned max_servers;       /* named ones and targets of routes, 1..65535; default 1024 */
   unsigned flow_idle_s;       /* 5..86400; default 60 */
@@ -385,7 +385,8 @@ typedef struct sluice_relay_stats {
   int relay, trunk, turn; /* 1: on */
   uint64_t flows, unconfirmed, flows_created, flows_expired;
   uint64_t up_packets, up_bytes, down_packets, down_bytes;
-  uint64_t routes, max_routes, max_flows;
+  uint64_t routes, max_routes;
+  uint64_t max_flows; /* if those to come are not by trunk, which take half the room */
   unsigned servers;    /* named ones and targets of routes */
   unsigned ports_open; /* local ports of relayed legs */
   int trunk_direct;    /* 1: a media tier that answers clients past the trunk */

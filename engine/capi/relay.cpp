@@ -256,7 +256,7 @@ void sluice_get_relay_stats(sluice_engine* e, sluice_relay_stats* out) {
     s.down_bytes = t.down_bytes;
     s.routes = t.routes;
     s.max_routes = config.relay.on ? config.relay.max_routes : 0;
-    s.max_flows = config.relay.on ? config.relay.max_flows : 0;
+    s.max_flows = config.relay.on ? config.relay.max_flows + t.by_trunk / 2 : 0;
     s.servers = static_cast<unsigned>(e->engine->servers().size());
     s.ports_open = t.ports_open;
     s.trunk_direct = config.trunk.direct ? 1 : 0;

@@ -77,7 +77,7 @@ struct RelayConfig {
   PortMode port_mode = PortMode::automatic;
   Transmit transmit = Transmit::automatic;
   Receive receive = Receive::sockets;
-  uint32_t max_flows = 65536;   ///< per process, 1..16777216
+  uint32_t max_flows = 65536;   ///< per process, by trunk twice as many; 1..16777216
   uint32_t max_routes = 65536;  ///< for ufrags that Sluice did not mint, 0..1048576
   uint32_t max_servers = 1024;  ///< named ones and targets of routes together, 1..65535
   Micros idle = seconds(60);    ///< a flow ends when its client has been silent for so long
@@ -137,12 +137,13 @@ struct ServerReport {
 
 struct RelayTotals {
   uint64_t flows = 0, unconfirmed = 0, flows_created = 0, flows_expired = 0;
+  uint64_t by_trunk = 0;  ///< of the flows
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
   uint64_t routes = 0;
   uint32_t ports_open = 0;
 
   RelayTotals& operator+=(const RelayTotals& o) {
-    flows += o.flows, unconfirmed += o.unconfirmed;
+    flows += o.flows, by_trunk += o.by_trunk, unconfirmed += o.unconfirmed;
     flows_created += o.flows_created, flows_expired += o.flows_expired;
     up_packets += o.up_packets, up_bytes += o.up_bytes;
     down_packets += o.down_packets, down_bytes += o.down_bytes;

@@ -101,6 +101,7 @@ void forget(Core& c, const FlowKey& key, const RelayFlow& f) {
   ServerLine& s = r.servers[f.server];
   drop_back(c, f);
   --r.flows;
+  r.entries -= State::entries_of(f.trunk);
   --s.n.flows;
   if (!f.confirmed) --r.unconfirmed, --s.n.unconfirmed;
   c.flows.erase(key);
@@ -159,10 +160,16 @@ bool choose_port(Core& c, ServerLine& s, RelayFlow& f) {
   return evict_at_ports(c, s) && find_port(c, s, f);
 }
 
-bool make_room(Core& c) {
+/// For one flow more. Twice, if those evicted have one entry and the new one two.
+bool make_room(Core& c, bool trunk) {
   const State& r = c.relay;
-  const bool full = r.flows == r.limits.flows || r.unconfirmed == r.limits.unconfirmed();
-  return !full || (r.unconfirmed > 0 && evict_unconfirmed(c));
+  const auto full = [&] {
+    return r.entries + State::entries_of(trunk) > r.limits.entries() ||
+           r.unconfirmed == r.limits.unconfirmed();
+  };
+  while (full())
+    if (r.unconfirmed == 0 || !evict_unconfirmed(c)) return false;
+  return true;
 }
 
 /// Both entries; none, or why they are not there.
@@ -203,7 +210,7 @@ Drop make_flow(Core& c, const Packet& p, ServerIndex server) {
   State& r = c.relay;
   ServerLine& s = r.servers[server];
   if (!s.present || (s.trunk && !c.trunk.reaches(server))) return Drop::server_down;
-  if (!make_room(c)) return Drop::flows_full;
+  if (!make_room(c, s.trunk)) return Drop::flows_full;
   const uint32_t local = local_index(r, p);
   if (local == Limits::kLocals) return Drop::flows_full;
   if (!r.admission.admit(p.remote.addr, kFlowCost, c.now)) return Drop::rate_limited;
@@ -217,6 +224,7 @@ Drop make_flow(Core& c, const Packet& p, ServerIndex server) {
     return why;
   }
   ++r.flows, ++r.unconfirmed, ++r.created;
+  r.entries += State::entries_of(f.trunk);
   ++s.n.flows, ++s.n.unconfirmed;
   if (r.flows == 1) c.wheel.schedule_no_later(c.relay_timer(), c.now + kSweepInterval);
   return Drop::none;
@@ -319,6 +327,7 @@ RelayTotals totals(const Core& c) {
   const State& r = c.relay;
   RelayTotals t;
   t.flows = r.flows;
+  t.by_trunk = 2 * uint64_t{r.flows} - r.entries;
   t.unconfirmed = r.unconfirmed;
   t.flows_created = r.created;
   t.flows_expired = r.expired;

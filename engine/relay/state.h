@@ -38,11 +38,12 @@ struct LocalLine {
 };
 
 struct Limits {
-  uint32_t flows = 0;  ///< 0: no relay
+  uint32_t flows = 0;  ///< with a local port each, or twice as many by trunk; 0: no relay
   uint32_t servers = 0;
   static constexpr uint32_t kLocals = 1024;
   static constexpr uint32_t kAdmissionLines = 4096;
   /// Of the flows, those whose server has not answered yet.
+  uint64_t entries() const { return 2 * uint64_t{flows}; }
   uint32_t unconfirmed() const { return flows / 8 < 1024 ? 1024 : flows / 8; }
 };
 
@@ -67,6 +68,7 @@ struct State {
   RxBatch anew;  ///< checks of the batch in hand whose flows are to end first
 
   uint32_t flows = 0;
+  uint64_t entries = 0;  ///< theirs in the flow table
   uint32_t unconfirmed = 0;
   uint32_t sweep_at = 0;  ///< bucket of the flow table
   uint32_t evict_at = 0;  ///< of ports: where the search for an unanswered flow begins
@@ -74,6 +76,8 @@ struct State {
   uint64_t created = 0, expired = 0;
   uint64_t evicted = 0;  ///< unanswered ones that made room for others
 
+  /// What comes back by trunk needs no entry of its own.
+  static constexpr uint32_t entries_of(bool trunk) { return trunk ? 1 : 2; }
   /// Never 0.
   uint32_t fresh_epoch() {
     if (++next_epoch == 0) ++next_epoch;

@@ -205,7 +205,7 @@ void add_relay(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
     out.push_back(single(name, help, MetricType::Gauge, static_cast<double>(value)));
   };
   gauge("sluice_relay_flows", "Relayed flows", r.flows);
-  gauge("sluice_relay_flows_max", "Relayed flows that there is room for", r.max_flows);
+  gauge("sluice_relay_flows_max", "Relayed flows that there is room for, if those to come are not by trunk", r.max_flows);
   gauge("sluice_relay_unconfirmed_flows", "Relayed flows that no server has answered yet", r.unconfirmed);
   gauge("sluice_relay_routes", "Installed routes", r.routes);
   gauge("sluice_relay_routes_max", "Routes that there is room for", r.max_routes);

@@ -26,6 +26,7 @@ class TrunkPair {
     uint32_t relay_shards = 1, media_shards = 1;
     uint8_t relay_key = 1, media_key = 1;
     bool direct = false;  ///< the media tier answers clients past the trunk
+    uint32_t max_flows = 256;
   };
 
   TrunkPair() : TrunkPair(Options{}) {}
@@ -46,7 +47,7 @@ class TrunkPair {
     ShardsOptions o{.trunk = trunk(options_.relay_key, options_.relay_shards), .seed = ++seed_};
     for (uint32_t s = 0; s < options_.relay_shards; ++s) o.trunk.sockets[s].relay = relay_trunk(s);
     o.relay.on = true;
-    o.relay.max_flows = 256;
+    o.relay.max_flows = options_.max_flows;
     o.relay.max_routes = 8;
     o.relay.max_servers = 8;
     relay = std::make_unique<Shards>(options_.relay_shards, o);

@@ -143,7 +143,7 @@ constexpr Option kRelayOptions[] = {
      "frames: by AF_XDP, before the kernel's UDP and its input filter, of whole interfaces", "sockets",
      Kind::text, false, [](C& c, V v) { return choose(v, kReceives, c.receive); },
      [](const C& c) { return chosen(c.receive, kReceives); }},
-    {"max-flows", "N", "Relay", "Relayed flows at once", "65536", Kind::number, false,
+    {"max-flows", "N", "Relay", "Relayed flows at once, by trunk twice as many", "65536", Kind::number, false,
      [](C& c, V v) { return number(v, 1, 16'777'216, c.max_flows); },
      [](const C& c) { return std::to_string(c.max_flows); }},
     {"max-routes", "N", "Relay", "Routes at once, for ufrags that others minted", "65536", Kind::number,

@@ -68,6 +68,21 @@ TEST_CASE("packets of many clients share datagrams, each way") {
   for (Client& c : clients) CHECK(p.heard(c) == std::vector<std::string>{words});
 }
 
+TEST_CASE("a flow by trunk takes half the room of one with a port of its own") {
+  TrunkPair p({.max_flows = 2});
+  p.run(5);
+  for (int i = 0; i < 4; ++i) p.connect(Role::agent);
+  const engine::relay::RelayTotals full = engine::relay::totals(p.relay->core(0));
+  CHECK(full.flows == 4);
+  CHECK(full.by_trunk == 4);
+  CHECK(p.relay->core(0).flows.size() == 4);
+  const Client late = p.media->offer(Role::agent);
+  p.check(late);
+  p.run(2);
+  CHECK(p.relay_drops(Drop::flows_full) == 1);
+  CHECK(engine::relay::totals(p.relay->core(0)).flows == 4);
+}
+
 TEST_CASE("an unanswered client gets its answer and nothing else, and nobody without a flow gets anything") {
   TrunkPair p;
   p.run(5);
