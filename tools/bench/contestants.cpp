@@ -160,7 +160,7 @@ Contestants::Words Contestants::relay(const std::string& mode, const Words& more
           "--relay-ports",
           ports,
           "--relay-port-mode",
-          mode,
+          mode == "sockets" ? "sockets" : "steered",
           "--transmit",
           mode == "steered" ? "frames" : "sockets",
           "--receive",
@@ -208,7 +208,7 @@ Contestant Contestants::crowd(const std::string& mode, const std::string& title,
   c.key = fmt::format("{}-{}", mode, flows);
   // Nobody is silent for longer than a round of all takes.
   for (const std::string& word :
-       {std::string("--max-flows"), std::to_string(kMillion), std::string("--flow-idle"), std::string("600")})
+       {std::string("--max-flows"), std::to_string(kMillion / 2), std::string("--flow-idle"), std::string("600")})
     c.programs.front().push_back(word);
   c.reservation = {"flow table", kMillion};
   c.load.sessions = flows;

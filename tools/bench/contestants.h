@@ -32,8 +32,8 @@ struct Versions {
   std::string sluice, kernel, coturn, cpu;  ///< coturn: empty if it is not installed
 };
 
-/// Makes contestants on a stage. `mode`: "sockets", the portable way, or "steered", the accelerated one with
-/// frames. `rate`: packets per second of a flow and direction.
+/// Makes contestants on a stage. `mode`: "sockets", the portable way; "ports", steered ports and sockets to
+/// send; or "steered", the accelerated one with frames. `rate`: packets per second of a flow and direction.
 class Contestants {
  public:
   static constexpr uint32_t kRooms = 200;
@@ -52,8 +52,8 @@ class Contestants {
   /// kHeld allocations over two relay addresses, and as many as coturn has sockets for.
   Contestant held() const;
   Contestant held_by_coturn() const;
-  /// `flows` over the trunk to one media tier, in a table for kMillion; all together `rate` packets per
-  /// second each way.
+  /// `flows` over the trunk to one media tier, in a table for kMillion by trunk; all together `rate` packets
+  /// per second each way.
   Contestant crowd(const std::string& mode, const std::string& title, uint32_t flows, double rate) const;
   /// `c` loaded in one direction only, with clumps of 64 packets.
   static Contestant one_way(Contestant c, double rate, bool up);

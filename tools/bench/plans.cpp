@@ -5,7 +5,7 @@
 namespace sluice::bench {
 namespace {
 
-constexpr double kRelayRate = 50, kTurnRate = 20;  ///< packets per second of a flow and direction
+constexpr double kRelayRate = 50, kTurnRate = 40;  ///< packets per second of a flow and direction
 constexpr double kTurnLatencyRate = 10;
 constexpr double kCrowd = 40'000;                              ///< packets per second of all flows, each way
 constexpr double kFlood = 100'000, kHalfOfReceiver = 200'000;  ///< packets per second
@@ -25,19 +25,22 @@ std::string load_text(std::string_view what, double rate, int ways = 2) {
 }
 
 Plan transparent(const Contestants& make, double rate) {
-  return {.key = "transparent",
-          .title = "Relay, transparent leg",
-          .load = load_text("1 000 flows with one server behind", rate),
-          .contestants = {make.forwarder(rate), make.transparent("sockets", "Sluice, portable", rate),
-                          make.transparent("steered", "Sluice, accelerated", rate)},
-          .comparisons = {cpu("sockets", "forwarder", at_least(0.9)),
-                          cpu("steered", "forwarder", at_least(1.4))}};
+  return {
+      .key = "transparent",
+      .title = "Relay, transparent leg",
+      .load = load_text("1 000 flows with one server behind", rate),
+      .contestants = {make.forwarder(rate), make.transparent("sockets", "Sluice, portable", rate),
+                      make.transparent("ports", "Sluice, steered ports", rate),
+                      make.transparent("steered", "Sluice, accelerated", rate)},
+      .comparisons = {cpu("sockets", "forwarder", at_least(0.9)), cpu("ports", "forwarder", at_least(0.9)),
+                      cpu("steered", "forwarder", at_least(1.4))}};
 }
 
 Plan half_load(const Contestants& make) {
   Plan p = transparent(make, kRelayRate / 2);
   p.key = "latency";
   p.title = "Relay, added latency at half load";
+  std::erase_if(p.contestants, [](const Contestant& c) { return c.key == "ports"; });
   p.comparisons.clear();
   for (const char* ours : {"sockets", "steered"})
     for (const Measure m : {Measure::p50, Measure::p99})
@@ -175,8 +178,7 @@ Plan million(const Contestants& make) {
     const std::string few = add(kFew), many = add(kMany);
     p.comparisons.push_back({many, few, Measure::cpu_per_packet, at_most(1.5)});
     p.comparisons.push_back({many, "", Measure::held, at_least(kMany)});
-    // The table has room for two entries of each, as flows without a trunk need them.
-    p.comparisons.push_back({many, "", Measure::reserved, at_most(200)});
+    p.comparisons.push_back({many, "", Measure::reserved, at_most(100)});
     p.comparisons.push_back({many, "", Measure::resident, {}});
   }
   return p;
