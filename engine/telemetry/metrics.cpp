@@ -150,7 +150,7 @@ void add_engine(const sluice_engine_stats& e, std::vector<MetricFamily>& out) {
 /// One series for each server; those without a name go by their address.
 template <class Field>
 MetricFamily per_server(const Snapshot& snapshot, const char* name, const char* help, MetricType type,
-                        Field sluice_server_stats::* field, bool only_trunks = false) {
+                        Field sluice_server_stats::*field, bool only_trunks = false) {
   MetricFamily f = family(name, help, type);
   for (const auto& s : snapshot.servers)
     if (!only_trunks || s.trunk != 0)
@@ -205,7 +205,8 @@ void add_relay(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
     out.push_back(single(name, help, MetricType::Gauge, static_cast<double>(value)));
   };
   gauge("sluice_relay_flows", "Relayed flows", r.flows);
-  gauge("sluice_relay_flows_max", "Relayed flows that there is room for, if those to come are not by trunk", r.max_flows);
+  gauge("sluice_relay_flows_max", "Relayed flows that there is room for, if those to come are not by trunk",
+        r.max_flows);
   gauge("sluice_relay_unconfirmed_flows", "Relayed flows that no server has answered yet", r.unconfirmed);
   gauge("sluice_relay_routes", "Installed routes", r.routes);
   gauge("sluice_relay_routes_max", "Routes that there is room for", r.max_routes);
@@ -274,8 +275,8 @@ void add_streams(const sluice_stream_stats& s, std::vector<MetricFamily>& out) {
   constexpr MetricType kCounter = MetricType::Counter, kGauge = MetricType::Gauge;
   out.push_back(by_label("sluice_streams", "TCP and TLS connections", kGauge, "tls",
                          {{"no", s.open - s.open_tls}, {"yes", s.open_tls}}));
-  out.push_back(single("sluice_streams_max", "TCP and TLS connections that there is room for", kGauge,
-                       s.max_streams));
+  out.push_back(
+      single("sluice_streams_max", "TCP and TLS connections that there is room for", kGauge, s.max_streams));
   out.push_back(by_label("sluice_streams_accepted_total", "TCP and TLS connections taken", kCounter, "tls",
                          {{"no", s.accepted - s.accepted_tls}, {"yes", s.accepted_tls}}));
   out.push_back(by_label("sluice_streams_recognised_total", "What they turned out to carry", kCounter,
