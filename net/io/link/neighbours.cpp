@@ -20,6 +20,7 @@
 #include "net/io/link/netlink.h"
 #include "net/io/link/paths.h"
 #include "net/io/link/resolver.h"
+#include "net/io/link/tables.h"
 #include "net/io/waker.h"
 
 namespace sluice::io::link {
@@ -36,6 +37,22 @@ Address last_of(const RouteInfo& r) {
 constexpr size_t kDestinationsMax = 1u << 20;
 /// Epochs between two times that every neighbour is forgotten for want of room.
 constexpr uint32_t kForgetEvery = 12;
+
+/// Whether a path that was taken from `before` could be another by `now`: one of its ends or ways has gone,
+/// or a new route lies within a way.
+bool may_mislead(std::span<const KnownRoute> before, std::span<const KnownRoute> now) {
+  using Kind = KnownRoute::Kind;
+  const auto is_in = [](std::span<const KnownRoute> all, const KnownRoute& r) {
+    return std::ranges::find(all, r) != all.end();
+  };
+  const auto was_used = [&](const KnownRoute& r) { return r.kind != Kind::ask && !is_in(now, r); };
+  const auto lies_within = [&](const KnownRoute& r) {
+    return !is_in(before, r) && std::ranges::any_of(before, [&](const KnownRoute& way) {
+      return way.kind == Kind::gateway && way.bits <= r.bits && way.covers(r.prefix);
+    });
+  };
+  return std::ranges::any_of(before, was_used) || std::ranges::any_of(now, lies_within);
+}
 
 }  // namespace
 
@@ -60,6 +77,10 @@ struct Neighbours::Impl {
   void neighbour_announced(Bytes body, bool removed);
   bool concerns(const RouteInfo& route) const;
   bool serve();
+  bool ways_are_old() const;
+  void renew_ways();
+  std::vector<KnownRoute> known_routes();
+  HopRef reference(const Way& way, const Hop& hop) const;
   PathAnswer answer(const PathQuery& query);
   const Hop* hop_for(uint32_t ifindex, const Address& next_hop);
   void set(Hop& hop, const std::optional<NeighbourInfo>& info);
@@ -75,6 +96,9 @@ struct Neighbours::Impl {
   uint32_t forgotten_in = 0;       // epoch
   std::set<Address> destinations;  // asked for in this generation
   std::set<Address> sources;
+  Ways ways;  // as published last
+  bool tables_changed = true;
+  Micros tables_at{};  // not read before, where they were not simple enough
   Micros next_tick;
 
   HopTable hops;
@@ -144,7 +168,9 @@ NeighbourCounters Neighbours::counters() const {
 
 ShardPaths& Neighbours::attach() {
   const std::lock_guard lock(impl_->shards_mutex);
-  return *impl_->shards.emplace_back(std::make_unique<ShardPaths>(impl_->hops, impl_->waker));
+  auto& paths = *impl_->shards.emplace_back(std::make_unique<ShardPaths>(impl_->hops, impl_->waker));
+  impl_->waker.wake();
+  return paths;
 }
 
 void Neighbours::detach(ShardPaths& paths) {
@@ -156,6 +182,7 @@ void Neighbours::Impl::run() {
   ::pthread_setname_np(::pthread_self(), "sluice-link");
   while (!stop.load()) {
     read_announcements();
+    if (ways_are_old()) renew_ways();
     const bool busy = serve();
     tick();
     if (!busy && waker.may_sleep()) sleep();
@@ -177,6 +204,7 @@ void Neighbours::Impl::read_announcements() {
   bool invalid = false;
   const auto result = announcements.read([&](uint16_t type, Bytes body) { announced(type, body, invalid); });
   if (result == Announcements::Read::lost) {
+    tables_changed = true;
     resolver.forget();
     forget_hops();
   } else if (invalid) {
@@ -185,10 +213,9 @@ void Neighbours::Impl::read_announcements() {
 }
 
 void Neighbours::Impl::announced(uint16_t type, Bytes body, bool& invalid) {
+  if (type == RTM_NEWNEIGH || type == RTM_DELNEIGH) return neighbour_announced(body, type == RTM_DELNEIGH);
+  tables_changed = true;
   switch (type) {
-    case RTM_NEWNEIGH:
-    case RTM_DELNEIGH:
-      return neighbour_announced(body, type == RTM_DELNEIGH);
     case RTM_NEWLINK:
     case RTM_DELLINK:
       if (const auto l = parse_link(body)) invalid |= resolver.changed(*l, type == RTM_DELLINK);
@@ -230,6 +257,7 @@ bool Neighbours::Impl::serve() {
   const std::lock_guard lock(shards_mutex);
   bool any = false;
   for (const auto& s : shards) {
+    if (s->owed_ways) s->owed_ways = !s->ways.try_push(ways);
     PathQuery q;
     // Answers that nobody has taken yet stop the queries behind them.
     while (s->answers.size_approx() < ShardPaths::kRing && s->queries.try_pop(q)) {
@@ -243,7 +271,7 @@ bool Neighbours::Impl::serve() {
 
 PathAnswer Neighbours::Impl::answer(const PathQuery& query) {
   if (destinations.size() >= kDestinationsMax) invalidate();
-  PathAnswer a{.query = query, .generation = hops.generation.load(std::memory_order_relaxed)};
+  PathAnswer a{.query = query, .generation = hops.generation.load(std::memory_order_relaxed), .to = {}};
   // First, so that no change from now on goes unnoticed.
   destinations.insert(query.destination);
   sources.insert(query.source);
@@ -252,13 +280,53 @@ PathAnswer Neighbours::Impl::answer(const PathQuery& query) {
   const Hop* hop = hop_for(way->ifindex, way->next_hop);
   if (!hop) return a;
   a.suited = true;
-  a.ifindex = way->ifindex;
-  a.source_mac = way->source;
-  a.hop = hop->index;
-  a.hop_tag = tag;
-  a.mtu = way->mtu;
-  a.hop_limit = way->hop_limit;
+  a.to = reference(*way, *hop);
   return a;
+}
+
+HopRef Neighbours::Impl::reference(const Way& way, const Hop& hop) const {
+  return {.ifindex = way.ifindex,
+          .source_mac = way.source,
+          .hop = hop.index,
+          .tag = tag,
+          .mtu = way.mtu,
+          .hop_limit = way.hop_limit};
+}
+
+bool Neighbours::Impl::ways_are_old() const {
+  if (ways.n == 0) return tables_changed && monotonic_now() >= tables_at;
+  return tables_changed || ways.generation != hops.generation.load(std::memory_order_relaxed);
+}
+
+/// Paths that were taken from the ways before are asked for anew if they might lead elsewhere now.
+void Neighbours::Impl::renew_ways() {
+  tables_changed = false;
+  const std::vector<KnownRoute> now = known_routes();
+  if (may_mislead(ways.all(), now)) invalidate();
+  ways.generation = hops.generation.load(std::memory_order_relaxed);
+  ways.n = static_cast<uint16_t>(now.size());
+  std::ranges::copy(now, ways.routes.begin());
+  const std::lock_guard lock(shards_mutex);
+  for (const auto& s : shards) s->owed_ways = true;
+}
+
+std::vector<KnownRoute> Neighbours::Impl::known_routes() {
+  std::vector<KnownRoute> known;
+  const auto rows = read_tables(Ways::kMax);
+  if (!rows) tables_at = monotonic_now() + options.revalidate_every;
+  if (!rows) return known;
+  for (const TableRow& row : *rows) {
+    const RouteInfo& r = row.route;
+    KnownRoute k{.prefix = r.prefix, .bits = r.prefix_bits, .kind = row.kind, .hop = {}};
+    if (k.kind == KnownRoute::Kind::gateway) {
+      const auto way = resolver.way_by(r, r.prefix.is_v4());
+      const Hop* hop = way ? hop_for(way->ifindex, way->next_hop) : nullptr;
+      if (hop) k.hop = reference(*way, *hop);
+      if (!hop) k.kind = KnownRoute::Kind::ask;
+    }
+    known.push_back(k);
+  }
+  return known;
 }
 
 /// nullptr: there is no room for another one.

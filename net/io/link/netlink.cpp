@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <fmt/format.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/lwtunnel.h>
@@ -191,6 +192,60 @@ std::optional<NeighbourInfo> parse_neighbour(Bytes body) {
   });
   if (!named) return std::nullopt;
   return n;
+}
+
+std::optional<TableRoute> parse_table_route(Bytes body) {
+  const auto route = parse_route(body);
+  if (!route) return std::nullopt;
+  const auto m = as<rtmsg>(body);
+  if (m.rtm_flags & RTM_F_CLONED) return std::nullopt;
+  TableRoute t{.route = *route, .table = m.rtm_table, .plain = m.rtm_src_len == 0 && m.rtm_tos == 0};
+  for_each_attribute(attributes_of<rtmsg>(body), [&](uint16_t type, Bytes v) {
+    if (type == RTA_TABLE) t.table = as<uint32_t>(v);
+    if (type == RTA_MULTIPATH || type == RTA_NH_ID) t.plain = false;
+  });
+  return t;
+}
+
+bool is_usual_rule(Bytes body) {
+  const auto m = as<fib_rule_hdr>(body);
+  uint32_t table = m.table, priority = 0;
+  bool usual = body.size() >= sizeof m && m.action == FR_ACT_TO_TBL && m.flags == 0 && m.tos == 0 &&
+               m.src_len == 0 && m.dst_len == 0;
+  for_each_attribute(attributes_of<fib_rule_hdr>(body), [&](uint16_t type, Bytes v) {
+    if (type == FRA_TABLE)
+      table = as<uint32_t>(v);
+    else if (type == FRA_PRIORITY)
+      priority = as<uint32_t>(v);
+    else if (type == FRA_SUPPRESS_PREFIXLEN)
+      usual &= as<uint32_t>(v) == UINT32_MAX;
+    else if (type != FRA_PROTOCOL)
+      usual = false;
+  });
+  const std::pair<uint32_t, uint32_t> rule{priority, table};
+  return usual &&
+         (rule == std::pair{0U, 255U} || rule == std::pair{32766U, 254U} || rule == std::pair{32767U, 253U});
+}
+
+bool dump(uint16_t type, bool ipv4, const std::function<bool(Bytes)>& f) {
+  const Fd fd = netlink_socket(0);
+  const timeval patience{.tv_sec = 1, .tv_usec = 0};
+  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return false;
+  rtmsg m{};  // a rule's header is of the same size, and begins with the family too
+  m.rtm_family = ipv4 ? AF_INET : AF_INET6;
+  Request<rtmsg> r(type, NLM_F_DUMP, m);
+  if (::send(fd.get(), r.bytes().data(), r.bytes().size(), 0) < 0) return false;
+  std::vector<uint8_t> buffer(32'768);
+  for (bool done = false, ok = true; ok;) {
+    const auto datagram = receive_into(fd.get(), buffer);
+    if (!datagram) return false;
+    for_each_message(*datagram, [&](uint16_t got, uint32_t, Bytes body) {
+      done |= got == NLMSG_DONE;
+      if (got == NLMSG_ERROR || (!done && ok && !f(body))) ok = false;
+    });
+    if (done) return ok;
+  }
+  return false;
 }
 
 std::optional<Address> parse_address_message(Bytes body) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,12 +54,27 @@ struct NeighbourInfo {
   bool usable() const;
 };
 
+/// A route of a table, as a dump of all tells it.
+struct TableRoute {
+  RouteInfo route;
+  uint32_t table = 0;  ///< RT_TABLE_MAIN, ...
+  bool plain = false;  ///< one way for whoever asks: no choice of several, no source, no type of service
+};
+
 // The bodies of messages, without the netlink header. Empty: cut short, or of another family.
 std::optional<RouteInfo> parse_route(Bytes body);
 std::optional<LinkInfo> parse_link(Bytes body);
 std::optional<NeighbourInfo> parse_neighbour(Bytes body);
 /// RTM_DELADDR's address.
 std::optional<Address> parse_address_message(Bytes body);
+/// Empty also for a copy that the kernel keeps for one destination.
+std::optional<TableRoute> parse_table_route(Bytes body);
+/// Whether a rule is one of those that every host begins with: local, main, default.
+bool is_usual_rule(Bytes body);
+
+/// f(Bytes body) for everything of one kind (RTM_GETROUTE, RTM_GETRULE) and family, asked for by a socket of
+/// its own; stops when that says false. False: stopped, or refused.
+bool dump(uint16_t type, bool ipv4, const std::function<bool(Bytes)>& f);
 
 /// Asks one thing at a time and waits for the answer, a second at most. The error is an errno.
 class Asker {

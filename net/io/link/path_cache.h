@@ -32,13 +32,13 @@ struct alignas(64) PathEntry {
   bool suited = false;
 
   void take(const PathAnswer& a) {
-    source_mac = a.source_mac;
-    hop = a.hop;
+    source_mac = a.to.source_mac;
+    hop = a.to.hop;
     generation = a.generation;
-    ifindex = a.ifindex;
-    mtu = a.mtu;
-    hop_tag = a.hop_tag;
-    hop_limit = a.hop_limit;
+    ifindex = a.to.ifindex;
+    mtu = a.to.mtu;
+    hop_tag = a.to.tag;
+    hop_limit = a.to.hop_limit;
     suited = a.suited;
     state = State::known;
   }

@@ -52,18 +52,27 @@ std::expected<Way, const char*> Resolver::way(const Address& source, const Addre
   if (!is_ours(source)) return std::unexpected("the source is no address of this host");
   const auto route = asker_.route(source, destination);
   if (!route) return std::unexpected("there is no route");
-  if (const char* why = refusal(*route)) return std::unexpected(why);
-  const LinkInfo* out = link(route->ifindex);
+  return through(*route, route->gateway.value_or(destination), destination.is_v4());
+}
+
+std::expected<Way, const char*> Resolver::way_by(const RouteInfo& route, bool ipv4) {
+  return through(route, route.gateway.value_or(Address{}), ipv4);
+}
+
+std::expected<Way, const char*> Resolver::through(const RouteInfo& route, const Address& next_hop,
+                                                  bool ipv4) {
+  if (const char* why = refusal(route)) return std::unexpected(why);
+  const LinkInfo* out = link(route.ifindex);
   if (!out) return std::unexpected("the interface is gone");
   if (const char* why = refusal(*out)) return std::unexpected(why);
   uint32_t mtu = std::min(out->mtu, uint32_t{UINT16_MAX});
-  if (route->mtu != 0) mtu = std::min(mtu, route->mtu);
-  if (route->gateway) mtu = std::min(mtu, uint32_t{kRoutedMtu});
-  return Way{.ifindex = route->ifindex,
-             .next_hop = route->gateway.value_or(destination),
+  if (route.mtu != 0) mtu = std::min(mtu, route.mtu);
+  if (route.gateway) mtu = std::min(mtu, uint32_t{kRoutedMtu});
+  return Way{.ifindex = route.ifindex,
+             .next_hop = next_hop,
              .source = *out->mac,
              .mtu = static_cast<uint16_t>(mtu),
-             .hop_limit = route->hop_limit ? route->hop_limit : hop_limit(*out, destination.is_v4())};
+             .hop_limit = route.hop_limit ? route.hop_limit : hop_limit(*out, ipv4)};
 }
 
 std::optional<NeighbourInfo> Resolver::neighbour(uint32_t ifindex, const Address& next_hop) {

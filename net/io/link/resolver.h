@@ -31,6 +31,8 @@ class Resolver {
 
   /// The error says in words why frames cannot go there.
   std::expected<Way, const char*> way(const Address& source, const Address& destination);
+  /// By a route through a gateway, which is known already.
+  std::expected<Way, const char*> way_by(const RouteInfo& route, bool ipv4);
   /// Empty: not resolved. Only in states in which the kernel itself would use it.
   std::optional<NeighbourInfo> neighbour(uint32_t ifindex, const Address& next_hop);
 
@@ -41,6 +43,7 @@ class Resolver {
 
  private:
   explicit Resolver(Asker asker) : asker_(std::move(asker)) {}
+  std::expected<Way, const char*> through(const RouteInfo& route, const Address& next_hop, bool ipv4);
   const LinkInfo* link(uint32_t ifindex);
   bool is_ours(const Address& a);
   uint8_t hop_limit(const LinkInfo& link, bool ipv4);

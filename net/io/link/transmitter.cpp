@@ -24,6 +24,7 @@ struct Transmitter::Impl {
 
   void take_answers();
   bool plan(const Packet& p, uint32_t index);
+  bool is_known(PathEntry& e) const;
   bool by_socket(PathEntry& e, uint64_t& reason);
   void ask(PathEntry& e);
   bool take_validation(const PathEntry& e, uint64_t word);
@@ -34,6 +35,7 @@ struct Transmitter::Impl {
   PacketPool& pool;
   FrameWriter writer;
   PathCache cache;
+  Ways ways;
   LinkCounters counters;
   // Of the batch in hand.
   uint32_t batch = 0;
@@ -103,6 +105,8 @@ void Transmitter::Impl::account(const Flushed& f, IoCounters& io, DropCounters& 
 }
 
 void Transmitter::Impl::take_answers() {
+  while (paths.ways.try_pop(ways)) {
+  }
   paths.answers.for_each(ShardPaths::kRing, [this](const PathAnswer& a) {
     if (PathEntry* e = cache.find(a.query.source, a.query.destination)) e->take(a);
   });
@@ -116,7 +120,7 @@ bool Transmitter::Impl::plan(const Packet& p, uint32_t index) {
   if (!e) return ++counters.unknown, false;
   e->used = epoch;
   if (e->batch == batch) return by_socket(*e, counters.behind);
-  if (e->state != PathEntry::State::known || e->generation != generation) {
+  if (!is_known(*e)) {
     ask(*e);
     return by_socket(*e, counters.unknown);
   }
@@ -136,6 +140,14 @@ bool Transmitter::Impl::plan(const Packet& p, uint32_t index) {
   if (!writer.push(path, p.local, p.remote, pool.payload(p), index, has_room))
     return by_socket(*e, counters.refused);
   return true;
+}
+
+/// Behind a router all are known from the first packet on.
+bool Transmitter::Impl::is_known(PathEntry& e) const {
+  if (e.state == PathEntry::State::known && e.generation == generation) return true;
+  const auto to = ways.generation == generation ? ways.find(e.source, e.destination) : std::nullopt;
+  if (to) e.take({.query = {}, .generation = generation, .to = *to, .suited = true});
+  return to.has_value();
 }
 
 /// Frames leave before what goes by sockets, so the rest of the batch to there follows by its socket too.

@@ -7,6 +7,7 @@
 #include "net/io/link/hops.h"
 #include "net/io/link/netlink.h"
 #include "net/io/link/path_cache.h"
+#include "net/io/link/ways.h"
 #include "tests/unit/io/rig.h"
 
 namespace sluice::io::link {
@@ -72,6 +73,35 @@ std::vector<uint8_t> neighbour_message(Bytes address, Bytes mac) {
   add(NDA_DST, address);
   add(NDA_LLADDR, mac);
   return b;
+}
+
+TEST_CASE("the first route that covers an address decides, and only from an address of this host") {
+  using Kind = link::KnownRoute::Kind;
+  const auto route = [](std::string_view prefix, uint8_t bits, Kind kind, uint16_t hop = 0) {
+    link::KnownRoute r{.prefix = *parse_address(prefix), .bits = bits, .kind = kind, .hop = {}};
+    r.hop.hop = hop;
+    return r;
+  };
+  link::Ways w;
+  for (const link::KnownRoute& r :
+       {route("192.0.2.1", 128, Kind::own), route("2001:db8::1", 128, Kind::own),
+        route("198.51.100.0", 96 + 28, Kind::ask), route("198.51.100.0", 96 + 23, Kind::gateway, 2),
+        route("0.0.0.0", 96, Kind::gateway, 1), route("::", 0, Kind::gateway, 3)})
+    w.routes[w.n++] = r;
+  const auto hop = [&](std::string_view from, std::string_view to) {
+    const auto found = w.find(*parse_address(from), *parse_address(to));
+    return found ? static_cast<int>(found->hop) : -1;
+  };
+  CHECK(hop("192.0.2.1", "203.0.113.1") == 1);
+  CHECK(hop("192.0.2.1", "198.51.101.255") == 2);
+  CHECK(hop("192.0.2.1", "198.51.102.0") == 1);
+  CHECK(hop("192.0.2.1", "198.51.100.16") == 2);
+  CHECK(hop("192.0.2.1", "198.51.100.15") == -1);
+  CHECK(hop("192.0.2.1", "192.0.2.1") == -1);
+  CHECK(hop("192.0.2.2", "203.0.113.1") == -1);
+  CHECK(hop("2001:db8::1", "2001:db8:1::1") == 3);
+  CHECK(hop("2001:db8::1", "203.0.113.1") == -1);
+  CHECK(hop("192.0.2.1", "2001:db8:1::1") == -1);
 }
 
 TEST_CASE("a neighbour's announcement is read whole, and cut short at any byte does no harm") {

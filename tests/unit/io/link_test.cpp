@@ -308,6 +308,73 @@ TEST_CASE("a route that changes is followed, and behind a router long packets ar
   CHECK_FALSE(is_through(*v));
 }
 
+/// Networks behind the other host, which is asked for nothing.
+struct Routed {
+  const char *from, *router, *other_router, *net, *known, *moved, *more;
+};
+constexpr Routed kRouted[] = {
+    {"10.77.0.1:4000", "10.77.0.2", "10.78.0.2", "203.0.113.", "7:0", "8:0", "/24"},
+    {"[fd77::1]:4000", "fd77::2", "fd78::2", "fd99::", "7]:0", "8]:0", "/64"},
+};
+
+TEST_CASE("behind a router every address is known from its first packet on, without a question") {
+  if (!permitted()) return;
+  for (const Routed& c : kRouted) {
+    CAPTURE(c.net);
+    TwoHosts hosts;
+    const bool ipv4 = std::string_view(c.net).back() == '.';
+    const std::string open = ipv4 ? "" : "[", zero = ipv4 ? "0" : "", host = ipv4 ? "/32" : "/128";
+    const auto at = [&](std::string_view end) { return ep(open + c.net + std::string(end)); };
+    const auto any = [&](int i) { return at(fmt::format("{}{}:9", i, ipv4 ? "" : "]")); };
+    for (const char* last : {"7", "8"})
+      hosts.run_there(fmt::format("ip addr add {}{}{} dev lo", c.net, last, host));
+    hosts.run_there("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.wb.rp_filter=0");
+    TwoHosts::run(fmt::format("ip route add {}{}{} via {}", c.net, zero, c.more, c.router));
+    Sender sender;
+    const auto from = ep(c.from);
+    for (const char* router : {c.router, c.other_router})
+      sender.warm_up(from, ep(open + router + (ipv4 ? ":9" : "]:9")));
+    int fresh = 20;
+    until([&] { return sender.send("x", from, any(++fresh)) == 1; });
+    const uint64_t queries = sender.neighbours->counters().queries;
+    Remote remote(hosts, open + c.net + c.known);
+    CHECK(sender.send("first", from, remote.here()) == 1);
+    CHECK(remote.receive().bytes == "first");
+
+    // A network within, another way.
+    const uint64_t invalidations = sender.neighbours->counters().invalidations;
+    TwoHosts::run(fmt::format("ip route add {}8{} via {}", c.net, host, c.other_router));
+    until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+    Remote moved(hosts, open + c.net + c.moved);
+    std::optional<Tap> w;
+    hosts.there([&] { w.emplace("wb"); });
+    until([&] { return sender.send("again", from, moved.here()) == 1; });
+    CHECK(moved.receive().bytes == "again");
+    const auto seen = w->next(moved.here().port);
+    REQUIRE(seen);
+    CHECK(as_text(seen->datagram.payload) == "again");
+    CHECK(sender.neighbours->counters().queries == queries);
+  }
+}
+
+TEST_CASE("where rules choose among tables every address is asked for") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add 203.0.113.0/24 via 10.77.0.2");
+  Sender sender;
+  const Endpoint from = ep("10.77.0.1:4000");
+  const auto any = [](int i) { return ep(fmt::format("203.0.113.{}:9", i)); };
+  int fresh = 20;
+  until([&] { return sender.send("x", from, any(++fresh)) == 1; });
+  const uint64_t invalidations = sender.neighbours->counters().invalidations;
+  TwoHosts::run("ip rule add to 203.0.113.9 table 100");
+  until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+  const uint64_t queries = sender.neighbours->counters().queries;
+  CHECK(sender.send("x", from, any(200)) == 0);
+  until([&] { return sender.send("x", from, any(200)) == 1; });
+  CHECK(sender.neighbours->counters().queries > queries);
+}
+
 TEST_CASE("routes and neighbours of others invalidate nothing") {
   if (!permitted()) return;
   TwoHosts hosts;
