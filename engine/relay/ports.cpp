@@ -44,8 +44,9 @@ std::optional<uint16_t> LocalPorts::take(io::Backend& io, uint8_t a, bool even, 
   const uint32_t step = even || next ? 2 : 1;
   // Where the backend has no socket left, every other port would be refused as well.
   uint32_t refused = 0;
+  // At three quarters four tries find a port, and ports that are hard to guess want a choice.
+  if (open_ >= ports_n() * addresses_.size() / 4 * 3) borrow(io);
   for (uint32_t tries = 0; refused < kRefusals; tries += step) {
-    // At half load two tries find a port, and ports that are hard to guess want a choice.
     const bool borrows = ports_n() == 0 || (tries > 0 && tries % io::kPortBlock == 0);
     if (borrows && borrow(io))
       random = (blocks_n_ - 1) * io::kPortBlock - tries;
