@@ -30,16 +30,16 @@ constexpr size_t base64_encode(Bytes in, std::span<char> out) {
   return n;
 }
 
+/// Not in the function that uses it: there it would be copied to the stack by each call.
+inline constexpr auto kBase64Values = [] {
+  std::array<uint8_t, 256> t{};
+  t.fill(64);
+  for (uint8_t i = 0; i < 64; ++i) t[static_cast<uint8_t>(kBase64Alphabet[i])] = i;
+  return t;
+}();
+
 /// 0..63, or 64 for a character outside the alphabet.
-constexpr uint8_t base64_value(char c) {
-  constexpr auto kValues = [] {
-    std::array<uint8_t, 256> t{};
-    t.fill(64);
-    for (uint8_t i = 0; i < 64; ++i) t[static_cast<uint8_t>(kBase64Alphabet[i])] = i;
-    return t;
-  }();
-  return kValues[static_cast<uint8_t>(c)];
-}
+constexpr uint8_t base64_value(char c) { return kBase64Values[static_cast<uint8_t>(c)]; }
 
 /// Decodes a text whose length is a multiple of 4 into exactly out.size() == 3/4 of it bytes. False if the
 /// sizes do not fit or a character is outside the alphabet ('=' too); `out` is then unspecified.
