@@ -108,7 +108,7 @@ std::optional<ServerIndex> RouteTable::lookup(Key k, uint32_t now) const {
 }
 
 std::optional<ServerIndex> RouteTable::find(std::string_view ufrag, uint32_t now) const {
-  if (ufrag.empty() || ufrag.size() > kMaxUfragChars) return {};
+  if (size() == 0 || ufrag.empty() || ufrag.size() > kMaxUfragChars) return {};
   if (const auto exact = lookup(key_of(ufrag, false), now)) return exact;
   for (size_t word = ufrag.size() / 64 + 1; word-- > 0;) {
     uint64_t lengths = lengths_[word].load(std::memory_order_acquire);
