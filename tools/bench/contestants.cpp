@@ -207,8 +207,8 @@ Contestant Contestants::crowd(const std::string& mode, const std::string& title,
   Contestant c = trunk(mode, title, 1);
   c.key = fmt::format("{}-{}", mode, flows);
   // Nobody is silent for longer than a round of all takes.
-  for (const std::string& word :
-       {std::string("--max-flows"), std::to_string(kMillion / 2), std::string("--flow-idle"), std::string("600")})
+  for (const std::string& word : {std::string("--max-flows"), std::to_string(kMillion / 2),
+                                  std::string("--flow-idle"), std::string("600")})
     c.programs.front().push_back(word);
   c.reservation = {"flow table", kMillion};
   c.load.sessions = flows;
@@ -260,11 +260,12 @@ Contestant Contestants::flooded(Contestant c, double per_second) {
   return c;
 }
 
-Contestant Contestants::besieged(double rate, double per_second) const {
+Contestant Contestants::besieged(double rate) const {
   Contestant c = transparent("sockets", "Sluice, calls in the flood", rate);
   c.key = "calls";
   c.load.sessions = 200;
-  c.flood = flood(c.load, per_second);
+  c.flood = flood(c.load, 1);
+  c.half_of = "receiver";
   return c;
 }
 

@@ -26,6 +26,7 @@ struct Contestant {
   load::Options load;
   std::optional<Reservation> reservation;
   std::optional<load::Options> flood;  ///< beside it, from other addresses; not in the figures
+  std::string half_of;  ///< key: the flood is half of what that one can take, by its newest figures
 };
 
 struct Versions {
@@ -63,7 +64,7 @@ class Contestants {
   /// `c` under nothing but `per_second` forged checks of 1 000 addresses.
   static Contestant flooded(Contestant c, double per_second);
   /// 200 calls during such a flood.
-  Contestant besieged(double rate, double per_second) const;
+  Contestant besieged(double rate) const;
 
  private:
   using Words = std::vector<std::string>;

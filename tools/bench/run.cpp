@@ -96,15 +96,28 @@ Scenario scenario_of(const Plan& p) {
   return s;
 }
 
+/// Half of what another contestant can take, by its newest figures. False: there are none.
+bool set_flood(Contestant& c, const Scenario& s) {
+  if (!c.flood || c.half_of.empty()) return true;
+  const auto other = std::ranges::find(s.entries, c.half_of, &Entry::key);
+  if (other == s.entries.end() || other->samples.empty() || other->samples.back().cpu_ns <= 0) return false;
+  const double per_second = 1e9 / other->samples.back().cpu_ns / 2;
+  c.flood->rate = per_second / c.flood->sessions;
+  say(fmt::format("  {:<12} a flood of {:.0f} packets/s", s.key, per_second));
+  return true;
+}
+
 /// Every contestant once; who begins changes from round to round.
 void round(const Stage& stage, const Plan& plan, const Options& o, uint32_t number, Scenario& into) {
   for (size_t k = 0; k < plan.contestants.size() && g_interrupted == 0; ++k) {
     const size_t i = (k + number) % plan.contestants.size();
-    const Contestant& c = plan.contestants[i];
+    Contestant c = plan.contestants[i];
     if (!into.entries[i].absent.empty()) continue;
-    const auto sample = drive(stage, c, {.seconds = o.seconds, .setups = plan.setups, .interrupted = [] {
-                                           return g_interrupted != 0;
-                                         }});
+    const DriveOptions how{
+        .seconds = o.seconds, .setups = plan.setups, .interrupted = [] { return g_interrupted != 0; }};
+    const auto sample = set_flood(c, into)
+                            ? drive(stage, c, how)
+                            : std::unexpected(fmt::format("nobody knows what {} can take", c.half_of));
     into.entries[i].samples.push_back(sample.value_or(Sample{}));
     say(fmt::format("  {:<12} round {} of {}  {:<22} {}", plan.key, number + 1, o.pairs, c.title,
                     sample ? sample_line(*sample, plan) : "FAILED: " + sample.error()));
