@@ -137,8 +137,9 @@ void attach_steering(sluice_engine& e) {
   if (e.sockets.shards() < 2) return;
   auto steering = io::Steering::attach(e.sockets, kSteeringEntries);
   if (!steering) {
-    e.say(1, fmt::format("steering: off, moved clients cost a hop between shards ({})",
-                         steering.error().message));
+    const io::IoError& why = steering.error();
+    e.say(1, fmt::format("steering: off, moved clients cost a hop between shards ({}{}{})", why.message,
+                         why.fix.empty() ? "" : "; ", why.fix));
     return;
   }
   e.steering = std::move(*steering);

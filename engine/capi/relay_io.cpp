@@ -33,9 +33,21 @@ std::expected<void, Failure> refuse_shared_ports(const engine::relay::RelayConfi
   return {};
 }
 
+/// Shards have ports in blocks: one without any would refuse whoever its clients are.
+std::expected<void, Failure> refuse_few_blocks(const engine::relay::RelayConfig& relay, uint32_t shards) {
+  const uint32_t blocks = relay.ports.hi / io::kPortBlock - relay.ports.lo / io::kPortBlock + 1U;
+  if (blocks >= shards) return {};
+  return std::unexpected(
+      Failure{SLUICE_E_INVALID, "relay_ports",
+              fmt::format("{} to {} are {} blocks of {} ports, and each of {} shards needs one",
+                          relay.ports.lo, relay.ports.hi, blocks, io::kPortBlock, shards),
+              "use a wider range, or fewer shards"});
+}
+
 std::expected<void, Failure> make_relay_ports(ParsedConfig& c, sluice_engine& e) {
   engine::relay::RelayConfig& relay = c.engine.relay;
   if (auto ok = refuse_shared_ports(relay, e.sockets.bound()); !ok) return ok;
+  if (auto ok = refuse_few_blocks(relay, c.engine.shards); !ok) return ok;
   io::RelayPortsOptions options;
   options.mode = mode_of(relay.port_mode);
   options.shards = c.engine.shards;
@@ -46,7 +58,9 @@ std::expected<void, Failure> make_relay_ports(ParsedConfig& c, sluice_engine& e)
   }
   // TURN was asked for, and is nothing without them.
   if (c.relay_ports_asked || c.engine.turn.on)
-    return std::unexpected(Failure{SLUICE_E_IO, "relay_address", ports.error().message, ports.error().fix});
+    return std::unexpected(Failure{SLUICE_E_IO,
+                                   relay.port_mode == PortMode::steered ? "relay_port_mode" : "relay_address",
+                                   ports.error().message, ports.error().fix});
   relay.addresses.clear();
   e.say(2, fmt::format("relay ports: none, only trunks ({})", ports.error().message));
   return {};

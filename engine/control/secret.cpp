@@ -113,6 +113,9 @@ std::expected<SecretFile, std::string> read_secret_file(std::string_view referen
     return std::unexpected(fmt::format("{} holds more than {} bytes", *path, kMaxFileBytes));
   if (text->reveal().find('\0') != std::string_view::npos)
     return std::unexpected(fmt::format("{} holds a zero byte; write a line of text for each secret", *path));
+  // What holds nothing must not pass for what was not given.
+  if (text->reveal().find_first_not_of(" \t\r\n") == std::string_view::npos)
+    return std::unexpected(fmt::format("{} is empty; write the secret on its first line", *path));
   return SecretFile{std::move(*text), exposure(*path)};
 }
 

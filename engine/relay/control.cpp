@@ -23,6 +23,12 @@ Failure at(size_t i, std::string_view what, int code, std::string message, std::
   return {code, fmt::format("routes[{}].{}", i, what), std::move(message), std::move(fix)};
 }
 
+Failure no_places() {
+  return {SLUICE_E_LIMIT, "server", "all places for servers are in use",
+          "raise max_servers, or remove servers that are gone (a target of routes is free two minutes after "
+          "its last route and flow)"};
+}
+
 std::string text_of(const Endpoint& e) {
   EndpointText buffer;
   return std::string(format(e, buffer));
@@ -48,9 +54,7 @@ void Control::tell(ServerIndex index) {
 std::expected<ServerIndex, Failure> Control::add(const ServerConfig& server, bool named) {
   size_t i = 0;
   while (i < servers_.size() && servers_[i].used) ++i;
-  if (i == config_.max_servers)
-    return std::unexpected(Failure{SLUICE_E_LIMIT, "server", "all places for servers are in use",
-                                   "raise max-servers, or remove servers that are gone"});
+  if (i == config_.max_servers) return std::unexpected(no_places());
   if (i == servers_.size()) servers_.emplace_back();
   servers_[i] = {.config = server, .used = true, .named = named, .routes = 0, .quiet_since = {}};
   tell(static_cast<ServerIndex>(i));
@@ -132,7 +136,8 @@ std::expected<void, Failure> Control::put_routes(std::span<const RouteRequest> r
   if (routes_.size() + fresh > config_.max_routes)
     return std::unexpected(Failure{SLUICE_E_LIMIT, "routes", "they do not fit",
                                    fmt::format("at most {} routes: raise max-routes", config_.max_routes)});
-  // Servers first: what can fail must have failed before anything has changed.
+  // What can fail must have failed before anything has changed.
+  if (!has_room_for_targets(routes)) return std::unexpected(no_places());
   std::vector<ServerIndex> targets;
   for (const RouteRequest& r : routes) {
     const auto index = target(r.server);
@@ -143,7 +148,10 @@ std::expected<void, Failure> Control::put_routes(std::span<const RouteRequest> r
     const RouteRequest& r = routes[i];
     const auto expires = static_cast<uint32_t>(unix_s + r.ttl_s);
     const auto [it, first] = routes_.try_emplace(key_of(r));
-    if (!first) --servers_[it->second.server].routes;
+    if (!first) {
+      --servers_[it->second.server].routes;
+      expiry_.erase({it->second.expires, it->first});
+    }
     it->second = {targets[i], expires};
     ++servers_[targets[i]].routes;
     shared_.routes.put(r.ufrag, r.prefix, targets[i], expires);
@@ -152,9 +160,18 @@ std::expected<void, Failure> Control::put_routes(std::span<const RouteRequest> r
   return {};
 }
 
+bool Control::has_room_for_targets(std::span<const RouteRequest> routes) const {
+  std::set<Endpoint> fresh;
+  for (const RouteRequest& r : routes)
+    if (!by_address_.contains(r.server)) fresh.insert(r.server);
+  return fresh.size() <=
+         config_.max_servers - static_cast<size_t>(std::ranges::count_if(servers_, &Server::used));
+}
+
 void Control::erase_route(std::unordered_map<std::string, Route>::iterator it) {
   shared_.routes.erase(std::string_view(it->first).substr(1), it->first[0] == 'p');
   --servers_[it->second.server].routes;
+  expiry_.erase({it->second.expires, it->first});
   routes_.erase(it);
 }
 
@@ -170,11 +187,8 @@ size_t Control::remove_routes(std::span<const RouteRequest> routes) {
 }
 
 void Control::poll(Micros now, uint64_t unix_s) {
-  for (auto due = expiry_.begin(); due != expiry_.end() && due->first <= unix_s; due = expiry_.erase(due)) {
-    const auto it = routes_.find(due->second);
-    // It may have been given more time, or have gone.
-    if (it != routes_.end() && it->second.expires <= unix_s) erase_route(it);
-  }
+  while (!expiry_.empty() && expiry_.begin()->first <= unix_s)
+    erase_route(routes_.find(expiry_.begin()->second));
   for (size_t i = 0; i < servers_.size(); ++i) {
     Server& s = servers_[i];
     if (!s.used || s.named) continue;

@@ -5,6 +5,7 @@
 #include <expected>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -57,6 +58,7 @@ class Control {
   void add_figures(ServerIndex index, ServerReport& r) const;
   ServerReport report(ServerIndex index) const;
   std::expected<void, Failure> check(const RouteRequest& r, size_t i, uint64_t unix_s) const;
+  bool has_room_for_targets(std::span<const RouteRequest> routes) const;
   void erase_route(std::unordered_map<std::string, Route>::iterator it);
   static std::string key_of(const RouteRequest& r) { return (r.prefix ? "p" : "x") + r.ufrag; }
 
@@ -67,8 +69,7 @@ class Control {
   std::vector<Server> servers_;
   std::map<Endpoint, ServerIndex> by_address_;  ///< of those without a name
   std::unordered_map<std::string, Route> routes_;
-  /// (expires, key), as it was when it was put; looked at again before anything is done.
-  std::multimap<uint32_t, std::string> expiry_;
+  std::set<std::pair<uint32_t, std::string>> expiry_;  ///< (expires, key) of each route
 };
 
 }  // namespace sluice::engine::relay

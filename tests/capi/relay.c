@@ -222,6 +222,12 @@ static void configurations(void) {
   c.receive = SLUICE_RECEIVE_SOCKETS;
   c.relay_ports = "80-90";
   refuse_relay_config(&c, "relay_ports");
+  /* One block of 64 ports, and two shards. */
+  c.relay_address = &loopback;
+  c.relay_address_count = 1;
+  c.relay_ports = "20032-20063";
+  c.shards = 2;
+  refuse_relay_config(&c, "relay_ports");
   c = test_config(SLUICE_IO_AUTO);
   c.listen = &listens;
   c.listen_count = 1;

@@ -51,7 +51,7 @@ struct Config {
   sluice_transmit transmit = SLUICE_TRANSMIT_AUTO;
   sluice_receive receive = SLUICE_RECEIVE_SOCKETS;
   unsigned max_streams = 4096;
-  unsigned max_flows = 65536, max_routes = 65536;
+  unsigned max_flows = 65536, max_routes = 65536, max_servers = 1024;
   unsigned flow_idle_s = 60;
   std::vector<std::string> turn_user;  ///< "USER:PASSWORD" or "@FILE"
   std::string turn_secret;             ///< "@FILE"

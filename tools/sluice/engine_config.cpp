@@ -46,6 +46,7 @@ void EngineConfig::relay(const Config& config, const RelaySecrets& secrets) {
   c.max_streams = config.max_streams;
   c.max_flows = config.max_flows;
   c.max_routes = config.max_routes;
+  c.max_servers = config.max_servers;
   c.flow_idle_s = config.flow_idle_s;
   auto& users = lists_.emplace_back();
   for (const auto& user : secrets.turn_user) users.push_back(user.reveal().data());

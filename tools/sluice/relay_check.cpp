@@ -33,7 +33,7 @@ Checked refuse(const Config& c, const std::string_view (&options)[N], std::strin
 
 Checked check_role(const Config& c) {
   if (c.role == SLUICE_TIER_MEDIA) {
-    if (auto r = refuse(c, {"server", "max-flows", "max-routes", "flow-idle"},
+    if (auto r = refuse(c, {"server", "max-flows", "max-routes", "max-servers", "flow-idle"},
                         "a media tier ends calls and forwards to no server; use --role relay or both");
         !r)
       return r;

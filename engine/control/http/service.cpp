@@ -227,6 +227,7 @@ void Service::on_engine_event(const sluice_event& event) {
                   event_json(event, known ? &stats : nullptr));
   if (event.type == SLUICE_EVENT_CLOSED) signalling_.forget(event.session);
   if (event.type == SLUICE_EVENT_CREATED) return;  // session_accepted says it with the room
+  if (event.type == SLUICE_EVENT_DRAINED) return;  // of no session; the daemon says that it has ended
   control::LogLine line(control::Level::info, fmt::format("session_{}", event_name(event.type)));
   line.with("session", event.session);
   if (known) {

@@ -66,7 +66,7 @@ bool read_family(bool ipv4, std::vector<TableRow>& into) {
   for (TableRow& row : main)
     if (std::ranges::count_if(main, [&](const TableRow& m) { return same_prefix(m.route, row.route); }) > 1)
       row.kind = Kind::ask;
-  std::ranges::stable_sort(main, std::ranges::greater{},
+  std::ranges::sort(main, std::ranges::greater{},
                            [](const TableRow& row) { return row.route.prefix_bits; });
   std::ranges::move(main, std::back_inserter(into));
   return whole && simple;

@@ -39,6 +39,16 @@ TEST_CASE("files that cannot serve are named with the reason") {
   CHECK(read_secret(TempFile(std::string(4096, 'a')).reference()).has_value());
 }
 
+TEST_CASE("a file of keys that holds nothing is refused, not taken for none") {
+  for (const std::string text : {"", "\n", " \r\n\t\n"}) {
+    const TempFile file(text);
+    const auto read = read_secret_file(file.reference());
+    REQUIRE_FALSE(read.has_value());
+    CHECK(read.error().find("is empty") != std::string::npos);
+  }
+  CHECK(read_secret_file(TempFile("\nkey\n").reference())->secret.reveal() == "\nkey\n");
+}
+
 TEST_CASE("a file that everybody may read and a short secret are warned about") {
   const TempFile open(kLong, 0644);
   CHECK(read_secret(open.reference())->warning.find("chmod 600") != std::string::npos);

@@ -53,6 +53,34 @@ TEST_CASE("routes are taken all or none, and the first that is wrong is named") 
         SLUICE_E_LIMIT);
 }
 
+TEST_CASE("routes whose servers do not all have a place leave no server behind") {
+  Rig r;
+  constexpr Endpoint kC{Address::v4(198, 51, 100, 3), 3};
+  REQUIRE(r.control.put_server({.id = {0, 1}, .address = kA}));
+  REQUIRE(r.control.put_server({.id = {0, 2}, .address = kB}));
+  const auto refused = r.control.put_routes(std::vector{route("a", kC), route("b", kB)}, 1000);
+  REQUIRE(!refused);
+  CHECK(refused.error().field == "server");
+  CHECK(r.control.servers().size() == 2);
+  CHECK(r.control.routes() == 0);
+  // A target that two share takes one place.
+  REQUIRE(r.control.put_routes(std::vector{route("a", kC), route("b", kC)}, 1000));
+  CHECK(r.control.servers().size() == 3);
+}
+
+TEST_CASE("a route that is given more time many times ends once, when the last has passed") {
+  Rig r;
+  for (uint32_t ttl : {300U, 100U, 200U})
+    REQUIRE(r.control.put_routes(std::vector{route("abcd", kA, ttl)}, 1000));
+  r.control.poll(seconds(1), 1150);
+  CHECK(r.find("abcd", 1150));
+  r.control.poll(seconds(2), 1200);
+  CHECK(r.control.routes() == 0);
+  CHECK(r.control.remove_routes(std::vector{route("abcd", kA)}) == 0);
+  r.control.poll(seconds(3), 1300);
+  CHECK(r.control.routes() == 0);
+}
+
 TEST_CASE("an exact ufrag leads to one server until its route ends") {
   Rig r;
   REQUIRE(r.control.put_routes(std::vector{route("abcd", kA)}, 1000));
