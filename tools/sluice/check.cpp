@@ -51,7 +51,8 @@ int check_readable(const std::string& file, std::string_view option) {
 }  // namespace
 
 int check(const Config& config) {
-  fmt::print("{}\n{}\n{}\n", explain_values(config), explain_tiers(config), explain_access(config));
+  fmt::print("{}\nWhat it does:\n  {}\n\n{}\n", explain_values(config),
+             fmt::join(explain_tiers(config), "\n  "), explain_access(config));
   if (const int bad = check_secret(config.admin_token, "admin-token"); bad != 0) return bad;
   if (const int bad = check_secret(config.room_secret, "room-secret"); bad != 0) return bad;
   if (const int bad = check_readable(config.http_cert, "http-cert"); bad != 0) return bad;

@@ -165,14 +165,12 @@ std::expected<void, UsageError> check_relay(const Config& config) {
   return {};
 }
 
-std::string explain_tiers(const Config& config) {
+std::vector<std::string> explain_tiers(const Config& config) {
   std::vector<std::string> lines;
   explain_relay(config, lines);
   explain_media(config, lines);
   explain_turn(config, lines);
-  std::string out = "What it does:\n";
-  for (const auto& line : lines) out.append("  ").append(line).append("\n");
-  return out;
+  return lines;
 }
 
 }  // namespace sluice

@@ -24,6 +24,6 @@ struct RelaySecrets {
 std::expected<RelaySecrets, std::string> read_relay_secrets(const Config& config);
 
 /// A line per thing that a person should know of the roles: what is on, what is missing.
-std::string explain_tiers(const Config& config);
+std::vector<std::string> explain_tiers(const Config& config);
 
 }  // namespace sluice

@@ -207,6 +207,7 @@ int run_daemon(const Config& config) {
   }
   const EnginePtr engine(raw, &sluice_close);
   log_description(raw, engine_config.said);
+  for (const auto& line : explain_tiers(config)) LogLine(Level::info, "role").with("text", line);
   Daemon daemon(config, raw, std::move(policy));
   if (auto opened = daemon.open(); !opened) return fail(opened.error());
   daemon.run();

@@ -1,4 +1,6 @@
 // Flags of the relay tier: what each means, and what holds for several together.
+#include <fmt/format.h>
+
 #include "tests/support/temp_folder.h"
 #include "tests/unit/control/config_text.h"
 #include "tools/sluice/commands.h"
@@ -11,6 +13,8 @@ using namespace sluice::test;
 namespace {
 
 constexpr const char* kKey = "0123456789abcdef0123456789abcdef\n";
+
+std::string told(const Config& c) { return fmt::format("{}", fmt::join(explain_tiers(c), "\n")); }
 
 }  // namespace
 
@@ -76,7 +80,7 @@ TEST_CASE("a file sets the relay tier's options too") {
 TEST_CASE("a media tier behind a relay names the relay's port, by flag or file") {
   const Config flags = good({{"role", {"media"}}, {"public-address", {"203.0.113.7:443", "2001:db8::7"}}});
   CHECK(flags.public_address == std::vector<std::string>{"203.0.113.7:443", "2001:db8::7"});
-  CHECK(has(explain_tiers(flags), "candidates: 203.0.113.7:443, 2001:db8::7 and nothing else"));
+  CHECK(has(told(flags), "candidates: 203.0.113.7:443, 2001:db8::7 and nothing else"));
   const Config file = good({}, "role = \"media\"\npublic-address = [\"[2001:db8::7]:443\"]\n");
   CHECK(file.public_address == std::vector<std::string>{"[2001:db8::7]:443"});
   CHECK(make_policy(file).names == std::vector<std::string>{"2001:db8::7"});
@@ -134,13 +138,13 @@ TEST_CASE("check shows the roles and no password") {
   const std::string values = explain_values(c);
   CHECK(has(values, "alice:***"));
   CHECK_FALSE(has(values, "hunter2"));
-  const std::string tiers = explain_tiers(c);
+  const std::string tiers = told(c);
   CHECK(has(tiers, "to 1 named servers"));
   CHECK(has(tiers, "TURN: on"));
   CHECK(has(tiers, "passwords on the command line"));
   CHECK_FALSE(has(tiers, "hunter2"));
-  CHECK(has(explain_tiers(good({{"role", {"relay"}}})), "none end here"));
-  CHECK(has(explain_tiers(good({{"role", {"media"}}})), "end here, as node 1"));
+  CHECK(has(told(good({{"role", {"relay"}}})), "none end here"));
+  CHECK(has(told(good({{"role", {"media"}}})), "end here, as node 1"));
 }
 
 TEST_CASE("key files reach the engine's configuration") {
