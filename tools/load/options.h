@@ -91,11 +91,15 @@ struct Options {
 
   std::string json;
   bool quiet = false;
-  std::vector<std::string> command;  ///< as typed, secrets are files
+  std::vector<std::string> command;  ///< as typed, so it may hold secrets: reports mask them
 
   Nanos interval() const { return static_cast<Nanos>(1e9 / rate); }
   uint32_t workers() const { return cores.empty() ? 1 : static_cast<uint32_t>(cores.size()); }
   bool sends_media() const { return !(mode == Mode::turn && turn.allocate_only); }
+  /// Whether the mode has far sides of our own (--serve).
+  bool serves() const {
+    return (mode == Mode::udp && path == UdpPath::sink) || mode == Mode::relay || mode == Mode::turn;
+  }
 };
 
 /// Nothing, or "--flag: what is wrong; what to do".

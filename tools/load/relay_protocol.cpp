@@ -39,7 +39,7 @@ size_t RelayProtocol::seal(std::span<TxPacket> packets) {
     if (p.local.kind() != Local::server)
       packets[left++] = p;
     else
-      trunk_->add(p);
+      trunk_->add(p, clients_[p.session].relay);
   trunk_->flush();
   return left;
 }
@@ -100,15 +100,21 @@ void RelayProtocol::on_check(const stun::View& check, const RxPacket& p) {
   if (!s || *s >= bench_.sessions.capacity() || username->substr(0, colon) != login(*s).ufrag) return;
   const Bytes password = as_bytes(login(*s).password);
   if (!check.integrity_ok(crypto::kPrimitives, password)) return;
+  clients_[*s].relay = p.relay;
   Session& session = bench_.sessions[*s];
   session.far = p.local;
   session.down_to = p.remote;
   TxPacket& out = bench_.control.open(p.local, p.remote);
   out.len = write_check_answer({out.data, kMaxPayload}, check, p.remote, login(*s).password);
   if (trunk_)
-    trunk_->add(out);
+    trunk_->add(out, p.relay);
   else
     bench_.control.commit();
+}
+
+/// As the media tier: authentic media is as good as a check.
+void RelayProtocol::on_media(uint32_t s, Way way, const RxPacket& p) {
+  if (way == Way::up && p.local.v == bench_.sessions[s].far.v) clients_[s].relay = p.relay;
 }
 
 void RelayProtocol::on_answer(const stun::View& answer, const RxPacket& p, Nanos now) {

@@ -20,11 +20,13 @@ class RelayProtocol final : public Protocol {
   size_t seal(std::span<TxPacket> packets) override;
   void unwrap(std::span<RxPacket> packets, Nanos now) override;
   std::span<const RxPacket> unpacked() const override { return unpacked_; }
+  void on_media(uint32_t s, Way way, const RxPacket& p) override;
 
  private:
   struct Client {
     Transaction check;
     Nanos answered = 0;
+    trunk::PeerIndex relay = 0;  ///< by trunk: the relay's shard that its packets come from
   };
 
   void on_control(RxPacket& p, Nanos now) override;

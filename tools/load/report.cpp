@@ -1,7 +1,9 @@
 #include "tools/load/report.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <span>
 #include <thread>
 
 #include <fmt/format.h>
@@ -40,6 +42,35 @@ void put_way(Json& j, std::string_view name, const WayFigures& w) {
   j.end_object();
 }
 
+/// "@FILE" is no secret, nor is a user's name.
+std::string mask(std::string_view option, std::string_view value) {
+  if (value.starts_with('@')) return std::string(value);
+  const size_t colon = option == "--user" ? value.find(':') : value.npos;
+  return colon == value.npos ? "***" : fmt::format("{}:***", value.substr(0, colon));
+}
+
+/// What people store and send around holds no secret in clear.
+void put_command(Json& j, std::span<const std::string> words) {
+  constexpr std::array<std::string_view, 6> kSecret{"--user",      "--secret",  "--token",
+                                                    "--route-key", "--ice-key", "--trunk-key"};
+  const auto is_secret = [&](std::string_view option) {
+    return std::ranges::find(kSecret, option) != kSecret.end();
+  };
+  j.key("command").begin_array();
+  std::string_view before;
+  for (const std::string_view word : words) {
+    const std::string_view option = word.substr(0, word.find('='));
+    if (is_secret(before))
+      j.value(mask(before, word));
+    else if (option != word && is_secret(option))
+      j.value(fmt::format("{}={}", option, mask(option, word.substr(option.size() + 1))));
+    else
+      j.value(word);
+    before = word;
+  }
+  j.end_array();
+}
+
 void put_options(Json& j, const Options& o) {
   j.key("parameters").begin_object();
   j.member("mode", name(o.mode)).member("to", o.mode == Mode::whip ? o.whip.url : text_of(o.target));
@@ -58,9 +89,8 @@ void put_options(Json& j, const Options& o) {
   j.key("cores").begin_array();
   for (const unsigned c : o.cores) j.value(c);
   j.end_array();
-  j.key("command").begin_array();
-  for (const auto& word : o.command) j.value(word);
-  j.end_array().end_object();
+  put_command(j, o.command);
+  j.end_object();
 }
 
 void put_trial(Json& j, const TrialRecord& t) {
@@ -174,6 +204,15 @@ std::string summary(const Options& o, const Result& r) {
   if (t != nullptr)
     for (const auto& why : t->limits) out += fmt::format("INVALID: the generator was the limit: {}\n", why);
   return out;
+}
+
+std::string explain_silence(const Options& o) {
+  if (o.mode == Mode::whip)
+    return "no session came up; does a server answer at --url, and can the addresses in its SDP answers be "
+           "reached from here?";
+  if (o.serves() && o.sends_media())
+    return "no session came up; does the system under test run at --to, and may it reach --serve?";
+  return "no session came up; does the system under test run at --to?";
 }
 
 std::string to_json(const Options& o, const Result& r) {

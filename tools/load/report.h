@@ -38,7 +38,9 @@ struct Result {
 std::string cpu_model();
 /// Lines for people, ends with a newline.
 std::string summary(const Options& options, const Result& result);
-/// One object; tools/load/README.md says what is in it.
+/// Why no session may have come up, and what to look at.
+std::string explain_silence(const Options& options);
+/// One object; tools/load/README.md says what is in it. Secrets of the command line are not.
 std::string to_json(const Options& options, const Result& result);
 /// The heading of live lines, and one of them.
 std::string live_heading();

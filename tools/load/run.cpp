@@ -167,8 +167,7 @@ int run(const Options& o, std::string_view version) {
   fmt::print("{}", summary(o, result));
   if (json.is_open()) json << to_json(o, result) << std::flush;
   if (json.is_open() && !json) return fail(fmt::format("--json: writing {} failed", o.json), 1);
-  if (result.setup.ready == 0 && result.trials.empty())
-    return fail("no session came up; does the system under test run, and may it reach --serve?", 1);
+  if (result.setup.ready == 0 && result.trials.empty()) return fail(explain_silence(o), 1);
   return result.valid() ? 0 : 3;
 }
 

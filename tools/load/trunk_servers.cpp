@@ -5,10 +5,19 @@
 namespace sluice::load {
 namespace {
 
-constexpr size_t kRelays = 4;  ///< one, and those that it was before it restarted
+/// Associations of one far side: a shard of the relay has one of its own, and those of before it restarted
+/// stay until they are forgotten.
+constexpr size_t kRelays = 32;
 constexpr uint8_t kKeyIds = 2;
 
 Micros micros(Nanos t) { return Micros{t / 1000}; }
+
+/// Makes room for whatever a relay is after it restarted.
+void forget_silent(trunk::Trunk& t, Micros now) {
+  std::array<uint8_t, trunk::kControlBytes> no_hello;
+  while (t.poll(now, no_hello)) {
+  }
+}
 
 }  // namespace
 
@@ -24,7 +33,8 @@ std::expected<std::unique_ptr<TrunkServers>, std::string> TrunkServers::make(con
     Server& s = out->servers_.emplace_back(Server{.peers = std::vector<trunk::Peer>(kRelays),
                                                   .rx = std::vector<trunk::Rx>(kRelays),
                                                   .gmac = std::move(*gmac),
-                                                  .trunk = {}});
+                                                  .trunk = {},
+                                                  .legs = std::vector<Leg>(kRelays)});
     s.trunk = std::make_unique<trunk::Trunk>(trunk::Config{.id = first_id + i},
                                              trunk::Trunk::Memory{.peers = s.peers, .rx = s.rx},
                                              crypto::kPrimitives, s.gmac.view(), out->random_.view());
@@ -35,60 +45,72 @@ std::expected<std::unique_ptr<TrunkServers>, std::string> TrunkServers::make(con
 
 void TrunkServers::receive(const RxPacket& p, Nanos now, std::vector<RxPacket>& out) {
   Server& s = servers_[p.local.index()];
+  forget_silent(*s.trunk, micros(now));
   const auto got = s.trunk->receive(p.data, p.remote, wire_.endpoint(p.local), micros(now));
   if (!got) return;
-  if (got->type == trunk::Type::hello) {
-    s.relay = got->peer;
-    return welcome(s, p);
-  }
+  if (got->type == trunk::Type::hello) return welcome(s, got->peer, p);
   trunk::Frame frame;
   for (trunk::Reader r(got->body); r.next(frame);) {
-    s.public_endpoint = frame.local;
+    s.legs[got->peer].public_endpoint = frame.local;
     // A view into the datagram, which the wire lets us write to.
     uint8_t* const at = p.data.data() + (frame.payload.data() - p.data.data());
-    out.push_back({p.local, frame.client, {at, frame.payload.size()}, p.at});
+    out.push_back({.local = p.local,
+                   .remote = frame.client,
+                   .data = {at, frame.payload.size()},
+                   .at = p.at,
+                   .relay = got->peer});
   }
 }
 
-void TrunkServers::welcome(Server& s, const RxPacket& p) {
+void TrunkServers::welcome(Server& s, trunk::PeerIndex relay, const RxPacket& p) {
   std::array<uint8_t, trunk::kControlBytes> answer;
   TxPacket out{p.local, p.remote, answer.data(), 0, 0};
-  out.len = static_cast<uint16_t>(s.trunk->write_welcome(s.relay, answer));
+  out.len = static_cast<uint16_t>(s.trunk->write_welcome(relay, answer));
   wire_.send({&out, 1});
 }
 
-bool TrunkServers::add(const TxPacket& p) {
-  const uint32_t index = p.local.index();
-  Server& s = servers_[index];
-  if (s.relay == trunk::kNoPeer || !s.trunk->can_send(s.relay) || s.public_endpoint.port == 0) return false;
-  const trunk::Frame frame{.client = p.remote, .local = s.public_endpoint, .payload = {p.data, p.len}};
-  if (!s.writer.open()) {
-    s.writer = s.trunk->writer(s.relay);
-    s.writer.start(next_slot());
-  }
-  if (s.writer.add(frame)) return true;
-  seal(index, trunk::Writer::More::yes);
-  s.writer.start(next_slot());
-  return s.writer.add(frame);
+bool TrunkServers::add(const TxPacket& p, trunk::PeerIndex relay) {
+  const LegName name{p.local.index(), relay};
+  Server& s = servers_[name.server];
+  if (relay >= s.legs.size() || !s.trunk->can_send(relay)) return false;
+  Leg& leg = s.legs[relay];
+  const trunk::Frame frame{.client = p.remote, .local = leg.public_endpoint, .payload = {p.data, p.len}};
+  if (leg.writer.open() && leg.writer.add(frame)) return true;
+  if (used_ == kDatagrams)
+    flush();
+  else if (leg.writer.open() && !leg.writer.empty())
+    seal(name, trunk::Writer::More::yes);
+  if (!leg.writer.open()) start(name);
+  return leg.writer.add(frame);
 }
 
-void TrunkServers::seal(uint32_t server, trunk::Writer::More more) {
-  Server& s = servers_[server];
-  TxPacket out{Local::of(Local::server, server), (*s.trunk)[s.relay].remote, s.writer.memory().data(), 0, 0};
-  out.len = static_cast<uint16_t>(s.trunk->seal(s.relay, s.writer, more));
+void TrunkServers::start(LegName name) {
+  Leg& leg = servers_[name.server].legs[name.relay];
+  if (!leg.active) {
+    leg.active = true;
+    leg.writer = servers_[name.server].trunk->writer(name.relay);
+    active_.push_back(name);
+  }
+  leg.writer.start(MutBytes(memory_).subspan(used_++ * kSlot, trunk::kDefaultMaxSingle));
+}
+
+void TrunkServers::seal(LegName name, trunk::Writer::More more) {
+  Server& s = servers_[name.server];
+  Leg& leg = s.legs[name.relay];
+  TxPacket out{Local::of(Local::server, name.server), (*s.trunk)[name.relay].remote,
+               leg.writer.memory().data(), 0, 0};
+  out.len = static_cast<uint16_t>(s.trunk->seal(name.relay, leg.writer, more));
   ready_.push_back(out);
 }
 
-MutBytes TrunkServers::next_slot() {
-  return MutBytes(memory_).subspan((used_++ % kDatagrams) * kSlot, trunk::kDefaultMaxSingle);
-}
-
 void TrunkServers::flush() {
-  for (uint32_t i = 0; i < servers_.size(); ++i) {
-    trunk::Writer& w = servers_[i].writer;
-    if (w.open() && !w.empty()) seal(i, trunk::Writer::More::no);
-    w.end_batch();
+  for (const LegName name : active_) {
+    Leg& leg = servers_[name.server].legs[name.relay];
+    if (leg.writer.open() && !leg.writer.empty()) seal(name, trunk::Writer::More::no);
+    leg.writer.end_batch();
+    leg.active = false;
   }
+  active_.clear();
   if (!ready_.empty()) wire_.send(ready_);
   ready_.clear();
   used_ = 0;

@@ -149,7 +149,8 @@ std::expected<Veth, std::string> Veth::make(const std::string& name,
     return std::unexpected(fmt::format("--name: '{}' is no name; use 1 to 12 of a-z 0-9", name));
   if (::geteuid() != 0)
     return std::unexpected(
-        std::string("--veth: making a namespace needs root; use sockets (--io sockets) instead"));
+        std::string("making a namespace and a veth pair needs root; sluice load measures without them, by "
+                    "sockets, if --veth is left out"));
   remove(name);
   const std::string s = name + "-s";
   const std::string g = name + "-g";
@@ -157,7 +158,7 @@ std::expected<Veth, std::string> Veth::make(const std::string& name,
     for (const auto& step : steps)
       if (!ip(step)) {
         remove(name);
-        return std::unexpected("--veth: ip " + step + " failed");
+        return std::unexpected("making a namespace and a veth pair: ip " + step + " failed");
       }
     return {};
   };

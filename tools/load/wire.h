@@ -36,7 +36,8 @@ struct RxPacket {
   Endpoint remote;
   MutBytes data;
   Nanos at = 0;
-  Bytes media = {};  ///< set by a Protocol: an RTP packet as write_rtp() makes them; empty: it was no media
+  Bytes media = {};    ///< set by a Protocol: an RTP packet as write_rtp() makes them; empty: it was no media
+  uint16_t relay = 0;  ///< what a trunk carried: the relay's shard that it came from, as its far side counts
 };
 
 struct TxPacket {

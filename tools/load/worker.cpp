@@ -46,10 +46,6 @@ std::unique_ptr<Protocol> make_protocol(const Bench& bench) {
   return std::make_unique<UdpProtocol>(bench);
 }
 
-bool needs_servers(const Options& o) {
-  return (o.mode == Mode::udp && o.path == UdpPath::sink) || o.mode == Mode::relay || o.mode == Mode::turn;
-}
-
 }  // namespace
 
 std::expected<std::string, std::string> Worker::start() {
@@ -78,7 +74,7 @@ std::expected<std::unique_ptr<Wire>, std::string> Worker::open_wire() const {
   w.source = ipv4 ? Address::v4(uint32_t{0}) : Address{};
   if (o.target.addr.is_loopback() && o.target.is_v4())
     w.spread = AddressPlan::of(kLoopbackNet, options_.index);
-  if (needs_servers(o))
+  if (o.serves())
     for (uint32_t j = 0; j < o.servers; ++j)
       w.servers.push_back(
           {o.serve.addr, static_cast<uint16_t>(o.serve.port + options_.index * o.servers + j)});

@@ -59,6 +59,43 @@ TEST_CASE("The JSON has what its description promises") {
   CHECK_FALSE(j.contains("search"));
 }
 
+TEST_CASE("The JSON holds no secret of the command line") {
+  struct Case {
+    std::vector<std::string> typed, reported;
+  };
+  const Case cases[] = {
+      {{"--user", "alice:hunter2"}, {"--user", "alice:***"}},
+      {{"--user=alice:hunter2:x"}, {"--user=alice:***"}},
+      {{"--user", "hunter2"}, {"--user", "***"}},
+      {{"--user", "@user.txt"}, {"--user", "@user.txt"}},
+      {{"--user=@user.txt"}, {"--user=@user.txt"}},
+      {{"--secret", "hunter2"}, {"--secret", "***"}},
+      {{"--secret", "@s.txt", "--rate=5"}, {"--secret", "@s.txt", "--rate=5"}},
+      {{"--token=hunter2"}, {"--token=***"}},
+      {{"--trunk-key", "@trunk.txt", "--to", "127.0.0.1:1"},
+       {"--trunk-key", "@trunk.txt", "--to", "127.0.0.1:1"}},
+  };
+  for (const Case& c : cases) {
+    Options o = options();
+    o.command = c.typed;
+    const std::string text = to_json(o, result());
+    CHECK(text.find("hunter2") == std::string::npos);
+    CHECK(json::parse(text).at("parameters").at("command") == json::value_from(c.reported));
+  }
+}
+
+TEST_CASE("Why nothing came up is asked about what the mode has") {
+  const auto asks = [](Mode mode, const char* flag) {
+    Options o = options();
+    o.mode = mode;
+    return explain_silence(o).find(flag) != std::string::npos;
+  };
+  for (const Mode mode : {Mode::udp, Mode::relay, Mode::turn}) CHECK(asks(mode, "--serve"));
+  for (const Mode mode : {Mode::whip, Mode::flood}) CHECK_FALSE(asks(mode, "--serve"));
+  CHECK(asks(Mode::whip, "--url"));
+  CHECK_FALSE(asks(Mode::whip, "--to"));
+}
+
 TEST_CASE("A result that the generator limited is invalid in text and JSON") {
   Result r = result();
   r.trials[0].limits = {"its cores were 100 % busy"};
