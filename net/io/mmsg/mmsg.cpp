@@ -98,10 +98,10 @@ Micros MmsgBackend::receive(RxBatch& rx, Micros deadline, DropCounters& drops) {
 /// What is ready, after a wait for it if there is nothing.
 void MmsgBackend::read_ready(RxBatch& rx, Micros deadline, DropCounters& drops) {
   frames_only_ = 0;
-  const Micros left = deadline <= kPoll ? Micros{} : deadline == kNever ? kNever : deadline - monotonic_now();
-  const bool waits = left > Micros{} && waker_.may_sleep();
+  const Micros now = deadline <= kPoll || deadline == kNever ? kPoll : monotonic_now();
+  const bool waits = deadline > now && waker_.may_sleep();
   counters_.sleeps += waits;
-  const auto ready = ready_.wait(waits ? left : Micros{});
+  const auto ready = ready_.wait(now, waits ? deadline : now);
   if (waits) waker_.awake();
   ++round_;
   read_sockets(ready, rx, drops);

@@ -28,21 +28,32 @@ bool ReadySet::add(int fd, Member m) {
   return ::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, fd, &e) == 0;
 }
 
-std::span<const ReadySet::Member> ReadySet::wait(Micros longest) {
+std::span<const ReadySet::Member> ReadySet::wait(Micros now, Micros deadline) {
   std::array<epoll_event, kRxBurst> events;
-  const int most = static_cast<int>(events.size());
-  int n = -1;
-  if (precise_ && longest > Micros{} && longest != kNever) {
-    const timespec t = to_timespec(longest);
-    n = ::epoll_pwait2(fd_.get(), events.data(), most, &t, nullptr);
-    // Before Linux 5.11, or behind a seccomp profile of that time.
-    precise_ = n >= 0 || (errno != ENOSYS && errno != EPERM);
-    if (precise_ && n < 0) return {};
+  const auto left = [&] { return deadline == kNever ? kNever : deadline > now ? deadline - now : Micros{}; };
+  int n = wait_once(events, left());
+  // Not only a signal interrupts: so does what an io_uring that died in this thread has left to do, for
+  // milliseconds on end.
+  while (n < 0 && errno == EINTR) {
+    now = monotonic_now();
+    n = wait_once(events, left());
   }
-  if (n < 0) n = ::epoll_wait(fd_.get(), events.data(), most, whole_ms(longest));
   const auto count = static_cast<size_t>(std::max(n, 0));
   for (size_t i = 0; i < count; ++i) ready_[i] = std::bit_cast<Member>(events[i].data.u64);
   return {ready_.data(), count};
+}
+
+/// As epoll_wait(); in microseconds where the kernel can.
+int ReadySet::wait_once(std::span<epoll_event> events, Micros longest) {
+  const int most = static_cast<int>(events.size());
+  if (precise_ && longest > Micros{} && longest != kNever) {
+    const timespec t = to_timespec(longest);
+    const int n = ::epoll_pwait2(fd_.get(), events.data(), most, &t, nullptr);
+    // Before Linux 5.11, or behind a seccomp profile of that time.
+    precise_ = n >= 0 || (errno != ENOSYS && errno != EPERM);
+    if (precise_) return n;
+  }
+  return ::epoll_wait(fd_.get(), events.data(), most, whole_ms(longest));
 }
 
 }  // namespace sluice::io

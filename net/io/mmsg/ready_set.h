@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include <sys/epoll.h>
+
 #include "net/base/packet.h"
 #include "net/base/units.h"
 #include "net/io/socket.h"
@@ -26,12 +28,14 @@ class ReadySet {
   /// each time something arrives, so look at frames before you wait. Closing `fd` takes it out.
   bool add(int fd, Member m);
 
-  /// Those that are ready, at most kRxBurst, each in its turn. If there are none, waits until one is or
-  /// `longest` has passed; zero or less does not wait, kNever waits for ever. May be none earlier (a signal).
-  /// Valid until the next call.
-  std::span<const Member> wait(Micros longest);
+  /// Those that are ready, at most kRxBurst, each in its turn. If there are none, waits until one is or the
+  /// deadline has passed; one that is not later than `now` does not wait, kNever waits for ever. A signal does
+  /// not end the wait. Valid until the next call.
+  std::span<const Member> wait(Micros now, Micros deadline);
 
  private:
+  int wait_once(std::span<epoll_event> events, Micros longest);
+
   Fd fd_;
   bool precise_ = true;  // epoll_pwait2() is there, and permitted
   std::array<Member, kRxBurst> ready_;
