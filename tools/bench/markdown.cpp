@@ -15,7 +15,7 @@ std::string cell(std::string_view text) {
   return out;
 }
 
-std::string number(const Entry& e, double Sample::*member, double scale, int digits) {
+std::string number(const Entry& e, double Sample::* member, double scale, int digits) {
   const Spread s = spread_of(e, member);
   return s.n == 0 || s.median == 0 ? "" : fmt::format("{:.{}f}", s.median * scale, digits);
 }

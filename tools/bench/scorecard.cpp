@@ -83,7 +83,7 @@ std::vector<double> Scenario::ratios(const Comparison& c) const {
   return out;
 }
 
-Spread spread_of(const Entry& e, double Sample::*member) {
+Spread spread_of(const Entry& e, double Sample::* member) {
   std::vector<double> values;
   for (const Sample& s : e.samples)
     if (ran(s)) values.push_back(s.*member);

@@ -79,7 +79,7 @@ double value_of(const Sample& s, Measure m);
 std::string_view name(Measure m);
 
 /// Of the rounds that did not fail.
-Spread spread_of(const Entry& e, double Sample::*member);
+Spread spread_of(const Entry& e, double Sample::* member);
 /// "transparent: Sluice, sockets, beside bare forwarder: packets per CPU"
 std::string title_of(const Scenario& s, const Comparison& c);
 /// "at least 0.9"; empty without one.
