@@ -313,8 +313,10 @@ void Neighbours::Impl::renew_ways() {
 std::vector<KnownRoute> Neighbours::Impl::known_routes() {
   std::vector<KnownRoute> known;
   const auto rows = read_tables(Ways::kMax);
-  if (!rows) tables_at = monotonic_now() + options.revalidate_every;
-  if (!rows) return known;
+  if (!rows) {
+    tables_at = monotonic_now() + options.revalidate_every;
+    return known;
+  }
   for (const TableRow& row : *rows) {
     const RouteInfo& r = row.route;
     KnownRoute k{.prefix = r.prefix, .bits = r.prefix_bits, .kind = row.kind, .hop = {}};
