@@ -310,42 +310,55 @@ TEST_CASE("a route that changes is followed, and behind a router long packets ar
 
 /// Networks behind the other host, which is asked for nothing.
 struct Routed {
-  const char *from, *router, *other_router, *net, *known, *moved, *more;
+  const char *from, *router, *other_router, *net, *known, *moved;
 };
 constexpr Routed kRouted[] = {
-    {"10.77.0.1:4000", "10.77.0.2", "10.78.0.2", "203.0.113.", "7:0", "8:0", "/24"},
-    {"[fd77::1]:4000", "fd77::2", "fd78::2", "fd99::", "7]:0", "8]:0", "/64"},
+    {"10.77.0.1:4000", "10.77.0.2:9", "10.78.0.2:9", "100.64.0.0/10", "100.64.0.7", "100.64.0.8"},
+    {"[fd77::1]:4000", "[fd77::2]:9", "[fd78::2]:9", "fd99::/64", "fd99::7", "fd99::8"},
 };
+
+/// Address `i` of the network that begins at `first`, in which there are far more than a test comes to ask
+/// for.
+Endpoint nth_of(Address first, uint32_t i) {
+  store_be<uint32_t>(first.b.data() + 12, load_be<uint32_t>(first.b.data() + 12) + i);
+  return {first, kDiscard};
+}
+
+template <class T>
+std::string text_of(const T& address) {
+  EndpointText buffer;
+  return std::string(format(address, buffer));
+}
 
 TEST_CASE("behind a router every address is known from its first packet on, without a question") {
   if (!permitted()) return;
   for (const Routed& c : kRouted) {
     CAPTURE(c.net);
     TwoHosts hosts;
-    const bool ipv4 = std::string_view(c.net).back() == '.';
-    const std::string open = ipv4 ? "" : "[", zero = ipv4 ? "0" : "", host = ipv4 ? "/32" : "/128";
-    const auto at = [&](std::string_view end) { return ep(open + c.net + std::string(end)); };
-    const auto any = [&](int i) { return at(fmt::format("{}{}:9", i, ipv4 ? "" : "]")); };
-    for (const char* last : {"7", "8"})
-      hosts.run_there(fmt::format("ip addr add {}{}{} dev lo", c.net, last, host));
+    const Endpoint from = ep(c.from), router = ep(c.router), other_router = ep(c.other_router);
+    const Address known = *parse_address(c.known), other = *parse_address(c.moved);
+    const char* host = known.is_v4() ? "/32" : "/128";
+    for (const char* a : {c.known, c.moved}) hosts.run_there(fmt::format("ip addr add {}{} dev lo", a, host));
     hosts.run_there("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.wb.rp_filter=0");
-    TwoHosts::run(fmt::format("ip route add {}{}{} via {}", c.net, zero, c.more, c.router));
+    const auto via = [](std::string_view net, const Endpoint& e) {
+      return fmt::format("ip route add {} via {}", net, text_of(e.addr));
+    };
+    TwoHosts::run(via(c.net, router));
     Sender sender;
-    const auto from = ep(c.from);
-    for (const char* router : {c.router, c.other_router})
-      sender.warm_up(from, ep(open + router + (ipv4 ? ":9" : "]:9")));
-    int fresh = 20;
-    until([&] { return sender.send("x", from, any(++fresh)) == 1; });
+    sender.warm_up(from, router);
+    sender.warm_up(from, other_router);
+    uint32_t fresh = 20;
+    until([&] { return sender.send("x", from, nth_of(known, ++fresh)) == 1; });
     const uint64_t queries = sender.neighbours->counters().queries;
-    Remote remote(hosts, open + c.net + c.known);
+    Remote remote(hosts, text_of(Endpoint{known, 0}));
     CHECK(sender.send("first", from, remote.here()) == 1);
     CHECK(remote.receive().bytes == "first");
 
     // A network within, another way.
     const uint64_t invalidations = sender.neighbours->counters().invalidations;
-    TwoHosts::run(fmt::format("ip route add {}8{} via {}", c.net, host, c.other_router));
+    TwoHosts::run(via(fmt::format("{}{}", c.moved, host), other_router));
     until([&] { return sender.neighbours->counters().invalidations > invalidations; });
-    Remote moved(hosts, open + c.net + c.moved);
+    Remote moved(hosts, text_of(Endpoint{other, 0}));
     std::optional<Tap> w;
     hosts.there([&] { w.emplace("wb"); });
     until([&] { return sender.send("again", from, moved.here()) == 1; });
@@ -360,18 +373,18 @@ TEST_CASE("behind a router every address is known from its first packet on, with
 TEST_CASE("where rules choose among tables every address is asked for") {
   if (!permitted()) return;
   TwoHosts hosts;
-  TwoHosts::run("ip route add 203.0.113.0/24 via 10.77.0.2");
+  TwoHosts::run("ip route add 100.64.0.0/10 via 10.77.0.2");
   Sender sender;
-  const Endpoint from = ep("10.77.0.1:4000");
-  const auto any = [](int i) { return ep(fmt::format("203.0.113.{}:9", i)); };
-  int fresh = 20;
-  until([&] { return sender.send("x", from, any(++fresh)) == 1; });
+  const Endpoint from = ep("10.77.0.1:4000"), late = ep("100.127.0.1:9");
+  const Address first = *parse_address("100.64.0.0");
+  uint32_t fresh = 20;
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
   const uint64_t invalidations = sender.neighbours->counters().invalidations;
-  TwoHosts::run("ip rule add to 203.0.113.9 table 100");
+  TwoHosts::run("ip rule add to 100.64.0.9 table 100");
   until([&] { return sender.neighbours->counters().invalidations > invalidations; });
   const uint64_t queries = sender.neighbours->counters().queries;
-  CHECK(sender.send("x", from, any(200)) == 0);
-  until([&] { return sender.send("x", from, any(200)) == 1; });
+  CHECK(sender.send("x", from, late) == 0);
+  until([&] { return sender.send("x", from, late) == 1; });
   CHECK(sender.neighbours->counters().queries > queries);
 }
 
