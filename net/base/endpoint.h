@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +17,13 @@ struct Address {
   std::array<uint8_t, 16> b{};
 
   constexpr auto operator<=>(const Address&) const = default;
+  /// By halves: a defaulted one calls memcmp(), some times for each packet.
+  constexpr bool operator==(const Address& o) const {
+    const auto x = halves(), y = o.halves();
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+  }
+  /// In the order of memory.
+  constexpr std::array<uint64_t, 2> halves() const { return std::bit_cast<std::array<uint64_t, 2>>(b); }
 
   static constexpr Address v4(uint8_t a, uint8_t b1, uint8_t c, uint8_t d) {
     return {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b1, c, d}};
@@ -28,25 +36,18 @@ struct Address {
   static constexpr Address v6(const std::array<uint8_t, 16>& bytes) { return {bytes}; }
 
   constexpr bool is_v4() const {
-    for (int i = 0; i < 10; ++i)
-      if (b[static_cast<size_t>(i)] != 0) return false;
-    return b[10] == 0xff && b[11] == 0xff;
+    constexpr uint32_t kMapped = std::bit_cast<uint32_t>(std::array<uint8_t, 4>{0, 0, 0xff, 0xff});
+    const auto words = std::bit_cast<std::array<uint32_t, 4>>(b);
+    return halves()[0] == 0 && words[2] == kMapped;
   }
   constexpr uint32_t v4_host_order() const {
     return (uint32_t{b[12]} << 24) | (uint32_t{b[13]} << 16) | (uint32_t{b[14]} << 8) | b[15];
   }
   constexpr bool is_loopback() const {
-    if (is_v4()) return b[12] == 127;
-    for (int i = 0; i < 15; ++i)
-      if (b[static_cast<size_t>(i)] != 0) return false;
-    return b[15] == 1;
+    constexpr uint64_t kOne = std::bit_cast<uint64_t>(std::array<uint8_t, 8>{0, 0, 0, 0, 0, 0, 0, 1});
+    return is_v4() ? b[12] == 127 : halves() == std::array<uint64_t, 2>{0, kOne};
   }
-  constexpr bool is_unspecified() const {
-    if (is_v4()) return v4_host_order() == 0;
-    for (uint8_t x : b)
-      if (x != 0) return false;
-    return true;
-  }
+  constexpr bool is_unspecified() const { return is_v4() ? v4_host_order() == 0 : *this == Address{}; }
   constexpr bool is_link_local() const {
     return is_v4() ? (b[12] == 169 && b[13] == 254) : (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
   }
