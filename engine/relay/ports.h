@@ -23,6 +23,10 @@ class PortPool {
   /// may still speak to the first ports of the process before this one.
   explicit PortPool(io::PortRange range, uint32_t start = 0) : range_(range), start_(start) {}
   io::PortRange range() const { return range_; }
+  /// Blocks that a range touches.
+  static constexpr uint32_t blocks_of(io::PortRange r) {
+    return uint32_t{r.hi} / io::kPortBlock - r.lo / io::kPortBlock + 1;
+  }
 
   /// First port of a block that is the shard's from now on; nullopt when none is left.
   std::optional<uint16_t> claim(ShardId shard);
@@ -44,13 +48,12 @@ class LocalPorts {
  public:
   static constexpr uint16_t kExclusive = UINT16_MAX;
   static size_t bytes_for(size_t addresses, io::PortRange range) {
-    return addresses * (size_t{range.hi} - range.lo + 1) * sizeof(uint16_t);
+    return addresses * PortPool::blocks_of(range) * (sizeof(uint64_t) + io::kPortBlock * sizeof(uint16_t));
   }
 
   LocalPorts() = default;
-  /// `users`: zeroed, of bytes_for(); `pool`, `addresses`: outlive this.
-  LocalPorts(std::span<uint16_t> users, std::span<const Address> addresses, PortPool& pool, ShardId shard)
-      : users_(users), addresses_(addresses), pool_(&pool), shard_(shard) {}
+  /// `memory`: zeroed, aligned to 8, of bytes_for(); `pool`, `addresses`: outlive this.
+  LocalPorts(std::span<std::byte> memory, std::span<const Address> addresses, PortPool& pool, ShardId shard);
   bool on() const { return pool_ != nullptr; }
 
   /// A port of address `a` that `free(port)` accepts, shared with other flows or not, opened if it was not.
@@ -69,12 +72,13 @@ class LocalPorts {
       uint16_t& n = users(a, port);
       if (n >= kExclusive - 1 || !free(port)) continue;
       if (n == 0 && !io.open_port({addresses_[a], port})) continue;
-      if (n++ == 0) ++open_;
+      if (n++ == 0) note_open(a, port);
       return port;
     }
   }
   /// A port of address `a` that nobody uses; `even`: as EVEN-PORT wants it (RFC 8656 §7.2), `next`: with the
-  /// one above it, which is taken too. The search begins at the place that `random` says.
+  /// one above it, which is taken too. The search begins at the place that `random` says, and looks at a
+  /// block of ports at a time.
   std::optional<uint16_t> take(io::Backend& io, uint8_t a, bool even, bool next, uint32_t random);
   /// Of share() or take().
   void give_back(io::Backend& io, uint8_t a, uint16_t port);
@@ -98,14 +102,24 @@ class LocalPorts {
  private:
   bool borrow(io::Backend& io);
   bool in_range(uint16_t port) const { return port >= pool_->range().lo && port <= pool_->range().hi; }
-  uint16_t& users(uint8_t a, uint16_t port) {
-    const io::PortRange r = pool_->range();
-    return users_[a * (size_t{r.hi} - r.lo + 1) + (port - r.lo)];
+  /// Place of a port's block in `busy_`.
+  size_t place(uint8_t a, uint16_t port) const {
+    return a * per_address_ + port / io::kPortBlock - pool_->range().lo / io::kPortBlock;
   }
-  bool is_free(uint8_t a, uint16_t port) { return in_range(port) && users(a, port) == 0; }
+  uint16_t& users(uint8_t a, uint16_t port) {
+    return users_[place(a, port) * io::kPortBlock + port % io::kPortBlock];
+  }
+  void note_open(uint8_t a, uint16_t port) {
+    busy_[place(a, port)] |= uint64_t{1} << port % io::kPortBlock;
+    ++open_;
+  }
   bool open_exclusive(io::Backend& io, uint8_t a, uint16_t port);
+  std::optional<uint16_t> take_of_block(io::Backend& io, uint8_t a, uint16_t first, uint64_t wanted,
+                                        uint32_t random, bool next, uint32_t& refused);
 
-  std::span<uint16_t> users_;
+  uint64_t* busy_ = nullptr;   ///< a bit for each port of a block: open, or outside of the range
+  uint16_t* users_ = nullptr;  ///< how many flows, or kExclusive
+  size_t per_address_ = 0;     ///< blocks
   std::span<const Address> addresses_;
   PortPool* pool_ = nullptr;
   ShardId shard_;

@@ -125,16 +125,15 @@ void Core::start_relay(relay::Shared& shared, const RelayRole& role) {
 }
 
 void Core::start_ports(std::span<const Address> addresses, relay::PortPool& pool_of_all) {
-  const size_t users = limits.relay_ports_bytes / sizeof(uint16_t);
   relay.ports =
-      relay::LocalPorts(arena.take_zeroed<uint16_t>("relay ports", users), addresses, pool_of_all, id);
+      relay::LocalPorts(arena.take("relay ports", limits.relay_ports_bytes), addresses, pool_of_all, id);
 }
 
 void Core::start_turn(TurnShared& shared) {
   if (!relay.ports.on()) start_ports(shared.relay_addresses, shared.pool);
   turn.shared = &shared;
-  turn.server.emplace(shared.config(id.v, random.view()), arena.take("TURN allocations", limits.turn.bytes()),
-                      now);
+  turn.server.emplace(shared.config(id.v, random.view()),
+                      arena.take_hot("TURN allocations", limits.turn.bytes()), now);
   turn.reports = arena.take_zeroed<SeqLocked<TurnReport>>("TURN reports", limits.turn.reports());
   turn.server->set_credentials(shared.credentials());
   turn.server->set_policy(shared.policy());
