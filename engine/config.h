@@ -34,6 +34,7 @@ struct EngineConfig {
   Micros setup_limit = seconds(30);
   srtp::Kind srtp = srtp::Kind::automatic;
   bool busy_poll = false;
+  bool prefault = false;
   std::vector<Endpoint> candidates;      ///< for answers, preferred first
   std::vector<Endpoint> tcp_candidates;  ///< likewise, behind those (RFC 6544, passive)
 

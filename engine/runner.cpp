@@ -1,8 +1,11 @@
 #include "engine/runner.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -10,6 +13,7 @@
 
 #include "engine/shard/shard.h"
 #include "engine/shard/static_memory.h"
+#include "engine/sluice.h"
 
 namespace sluice::engine {
 namespace {
@@ -46,6 +50,24 @@ std::expected<std::unique_ptr<Runner>, std::string> Runner::start(Engine& engine
   for (size_t i = 0; i < engine.shard_count(); ++i)
     r->threads_.emplace_back([raw = r.get(), i, core = cores[i % cores.size()]] { raw->run_shard(i, core); });
   return r;
+}
+
+std::expected<void, Failure> Runner::prefault(Engine& engine, const std::vector<int>& cores) {
+  for (size_t i = 0; i < engine.shard_count(); ++i) {
+    const Arena& arena = engine.shard(i).core().arena;
+    int error = 0;
+    std::thread([&, core = cores[i % cores.size()]] {
+      pin(core);
+      if (!arena.populate()) error = errno;
+    }).join();
+    if (error == 0) continue;
+    const bool old = error == EINVAL;
+    return std::unexpected(Failure{
+        SLUICE_E_IO, "prefault",
+        fmt::format("{} MiB for shard {}: {}", arena.size() >> 20, i, std::generic_category().message(error)),
+        old ? "leave it off: it needs Linux 5.14" : "lower max_sessions, max_flows or max_allocations"});
+  }
+  return {};
 }
 
 Runner::~Runner() {

@@ -22,6 +22,8 @@ class Runner {
                                                                    const std::vector<int>& cores,
                                                                    slow::Wake control,
                                                                    slow::StreamWorker* streams = nullptr);
+  /// Before start(): the shards' memory is there, on the NUMA node of the core that each will run on.
+  static std::expected<void, Failure> prefault(Engine& engine, const std::vector<int>& cores);
   /// Stops and joins.
   ~Runner();
   Runner(const Runner&) = delete;

@@ -142,6 +142,9 @@ typedef struct sluice_config {
   /* 1: a media tier sends media (SRTP, SRTCP) to clients that come by trunk itself, with the relay's public endpoint as
    * its source, and all else by the trunk. For networks that let such sources pass; needs CAP_NET_RAW. */
   int trunk_direct;
+  /* 1: the shards' memory is there at start, on each one's NUMA node, so that no packet waits for the kernel to find
+   * and clear a page. Linux 5.14. */
+  int prefault;
 } sluice_config;
 
 typedef enum sluice_role { SLUICE_PUBLISH = 0, SLUICE_PLAY = 1, SLUICE_AGENT = 2 } sluice_role;

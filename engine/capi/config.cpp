@@ -107,6 +107,7 @@ std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
   out.engine.max_streams = c.max_streams;
   out.engine.echo_delay = millis(c.echo_delay_ms);
   out.engine.busy_poll = c.busy_poll != 0;
+  out.engine.prefault = c.prefault != 0;
   out.engine.srtp = srtp_kind(c.srtp);
   out.io = c.io == SLUICE_IO_URING  ? io::Kind::uring
            : c.io == SLUICE_IO_MMSG ? io::Kind::mmsg

@@ -193,6 +193,10 @@ std::expected<void, Failure> open(const sluice_config& config, sluice_engine& e)
   if (auto ok = open_sockets(*parsed, e); !ok) return ok;
   if (auto ok = make_engine(*parsed, e); !ok) return ok;
   if (auto ok = make_stream_worker(e); !ok) return ok;
+  if (parsed->engine.prefault) {
+    if (auto ok = engine::Runner::prefault(*e.engine, e.cores); !ok) return ok;
+    e.say(1, "memory: all of the packet threads' is there from the start (prefault)");
+  }
   auto runner = engine::Runner::start(*e.engine, e.cores, {&ring, &e.event_fd}, e.streams.get());
   if (!runner) return std::unexpected(Failure{SLUICE_E_IO, "", runner.error(), "raise the limit of threads"});
   e.runner = std::move(*runner);

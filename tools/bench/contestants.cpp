@@ -95,8 +95,9 @@ Contestant Contestants::transparent(const std::string& mode, const std::string& 
 
 Contestant Contestants::turn(const std::string& mode, const std::string& title, double rate) const {
   Contestant c = base(mode, title, versions_.sluice, kSluicePort);
-  c.programs = {relay(
-      mode, {"--turn-user", kTurnUser, "--turn-allow-peer", "198.19.0.0/16", "--max-allocations", "65536"})};
+  Words more{"--turn-user", kTurnUser, "--turn-allow-peer", "198.19.0.0/16", "--max-allocations", "65536"};
+  if (mode == "steered") more.push_back("--prefault");
+  c.programs = {relay(mode, more)};
   c.ready = kReady;
   turn_load(c.load, rate);
   return c;

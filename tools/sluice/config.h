@@ -29,6 +29,7 @@ struct Config {
   sluice_io io = SLUICE_IO_AUTO;
   sluice_srtp srtp = SLUICE_SRTP_AUTO;
   bool busy_poll = false;
+  bool prefault = false;
   unsigned max_sessions = 4096;
   unsigned max_rooms = 1024;
   std::string dtls_cert, dtls_key;

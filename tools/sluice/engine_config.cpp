@@ -74,6 +74,7 @@ EngineConfig::EngineConfig(const Config& config, const RelaySecrets& secrets) {
   c.io = config.io;
   c.srtp = config.srtp;
   c.busy_poll = config.busy_poll ? 1 : 0;
+  c.prefault = config.prefault ? 1 : 0;
   c.max_sessions = config.max_sessions;
   c.max_rooms = config.max_rooms;
   c.dtls_cert_file = text_or_null(config.dtls_cert);

@@ -41,6 +41,7 @@ TEST_CASE("flags set every option") {
                          {"admin-token", {"@a"}},
                          {"room-secret", {"@r"}},
                          {"busy-poll", {"true"}},
+                         {"prefault", {"true"}},
                          {"echo-delay", {"0"}},
                          {"max-sessions", {"65536"}},
                          {"drain-seconds", {"0"}},
@@ -54,6 +55,7 @@ TEST_CASE("flags set every option") {
   CHECK(c.io == SLUICE_IO_MMSG);
   CHECK(c.srtp == SLUICE_SRTP_IPSEC_MB);
   CHECK(c.busy_poll);
+  CHECK(c.prefault);
   CHECK(c.echo_delay_ms == 0);
   CHECK(c.log_level == control::Level::debug);
   const auto policy = make_policy(c);
