@@ -79,16 +79,17 @@ void MmsgBackend::rearm(uint32_t used) {
 }
 
 Micros MmsgBackend::receive(RxBatch& rx, Micros deadline, DropCounters& drops) {
-  // Of voice whose frames do not pause, a look at the sockets at every eighth batch; little arrives there.
-  constexpr uint32_t kMostWithoutSockets = 8;
   const size_t had = rx.size();
   if (!rx.full()) {
+    // Of voice whose frames do not pause, a look at the sockets before every eighth batch; before each one
+    // while something comes by them (trunks do).
+    const uint32_t most = sockets_busy_ ? 1 : 8;
+    if (frames_only_ >= most) read_ready(rx, kPoll, drops);
     const bool frames = read_frames(rx, drops);
-    frames_only_ = frames ? frames_only_ + 1 : 0;
-    if (frames_only_ == 0)
+    if (frames)
+      ++frames_only_;
+    else if (rx.size() == had)
       read_ready(rx, deadline, drops);
-    else if (frames_only_ > kMostWithoutSockets && !rx.full())
-      read_ready(rx, kPoll, drops);
   }
   const Micros now = monotonic_now();
   for (size_t i = had; i < rx.size(); ++i) rx[i].rx_time = now;
@@ -101,35 +102,57 @@ void MmsgBackend::read_ready(RxBatch& rx, Micros deadline, DropCounters& drops) 
   const Micros now = deadline <= kPoll || deadline == kNever ? kPoll : monotonic_now();
   const bool waits = deadline > now && waker_.may_sleep();
   counters_.sleeps += waits;
+  if (waits)
+    for (const auto& q : queues_) q->prepare_wait();
   const auto ready = ready_.wait(now, waits ? deadline : now);
   if (waits) waker_.awake();
   ++round_;
+  const size_t had = rx.size();
   read_sockets(ready, rx, drops);
   read_ports(ready, rx, drops);
+  sockets_busy_ = rx.size() > had;
   const auto frames = [](const ReadySet::Member& m) { return m.kind == ReadySet::Kind::frames; };
   if (!rx.full() && std::ranges::any_of(ready, frames)) read_frames(rx, drops);
 }
 
 /// Each has its share of the room, so that a busy one starves no other; the relay ports together count as
-/// one.
+/// one. Of more that are ready than were named, the sockets may be among the rest.
 void MmsgBackend::read_sockets(std::span<const ReadySet::Member> ready, RxBatch& rx, DropCounters& drops) {
+  const bool all = ready.size() == kRxBurst;
   size_t parties = 0;
   bool ports = false;
   for (const ReadySet::Member& m : ready) {
     parties += m.kind == ReadySet::Kind::socket;
     ports |= m.kind == ReadySet::Kind::port;
   }
-  parties += ports;
-  for (const ReadySet::Member& m : ready) {
-    if (m.kind != ReadySet::Kind::socket || rx.full()) continue;
-    const size_t share = std::max<size_t>(rx.room() / parties--, 1);
-    read_socket(sockets_[m.index], static_cast<unsigned>(share), rx, drops);
+  parties = (all ? sockets_.size() : parties) + ports;
+  const auto read = [&](RxSocket& s) {
+    // A burst of one has no control messages, and so no local address.
+    const size_t share = std::max<size_t>(rx.room() / parties--, 2);
+    if (!rx.full()) read_socket(s, static_cast<unsigned>(share), rx, drops);
+  };
+  if (all) {
+    std::ranges::for_each(sockets_, read);
+    return;
   }
+  for (const ReadySet::Member& m : ready)
+    if (m.kind == ReadySet::Kind::socket) read(sockets_[m.index]);
 }
 
+/// Those that are ready come in the same order each time, so each time begins where the last one ended.
 void MmsgBackend::read_ports(std::span<const ReadySet::Member> ready, RxBatch& rx, DropCounters& drops) {
-  for (const ReadySet::Member& m : ready)
-    if (m.kind == ReadySet::Kind::port && !rx.full()) read_port(m.index, rx, drops);
+  const auto is_port = [](const ReadySet::Member& m) { return m.kind == ReadySet::Kind::port; };
+  auto left = static_cast<size_t>(std::ranges::count_if(ready, is_port));
+  if (left == 0) return;
+  const auto first = ready.begin() + turn_ % ready.size();
+  const auto read = [&](const ReadySet::Member& m) {
+    if (rx.full()) return;
+    ++turn_;
+    if (!is_port(m)) return;
+    read_port(m.index, static_cast<unsigned>(std::max<size_t>(rx.room() / left--, 1)), rx, drops);
+  };
+  std::for_each(first, ready.end(), read);
+  std::for_each(ready.begin(), first, read);
 }
 
 /// A relay port may have been closed while a frame for it waited.
@@ -156,23 +179,25 @@ bool MmsgBackend::read_frames(RxBatch& rx, DropCounters& drops) {
   if (queues_.empty()) return false;
   const size_t had = rx.size();
   bool any = false;
-  for (const auto& q : queues_)
-    if (!rx.full()) any |= q->receive(rx, pool_, counters_, drops);
+  ++reads_;
+  // Each time another queue is the first.
+  for (size_t i = 0; i < queues_.size() && !rx.full(); ++i)
+    any |= queues_[(reads_ + i) % queues_.size()]->receive(rx, pool_, counters_, drops);
   if (ports_.granted()) drop_closed(rx, had, drops);
-  if (++reads_ % kReadsPerLook == 0)
+  if (reads_ % kReadsPerLook == 0)
     for (const auto& q : queues_) counters_.kernel_drops += q->take_lost();
   return any;
 }
 
 /// A port of voice has one datagram waiting. One that still had some when it was looked at gets a burst, and
 /// tells then, with control messages, what it has lost.
-void MmsgBackend::read_port(uint32_t i, RxBatch& rx, DropCounters& drops) {
+void MmsgBackend::read_port(uint32_t i, unsigned share, RxBatch& rx, DropCounters& drops) {
   constexpr unsigned kBusyBurst = 8;
   PortSocket& port = ports_[i];
   const bool busy = port.mark + 1 == round_;
   port.mark = round_;
   RxSocket s{.socket = {.fd = port.fd, .bound = ports_.space().at(i)}, .dropped = port.dropped};
-  read_socket(s, busy ? kBusyBurst : 1, rx, drops);
+  read_socket(s, busy ? std::min(kBusyBurst, share) : 1, rx, drops);
   port.dropped = s.dropped;
 }
 

@@ -58,7 +58,7 @@ class alignas(64) MmsgBackend final : public Backend {
   void read_ports(std::span<const ReadySet::Member> ready, RxBatch& rx, DropCounters& drops);
   bool read_frames(RxBatch& rx, DropCounters& drops);
   void drop_closed(RxBatch& rx, size_t from, DropCounters& drops);
-  void read_port(uint32_t i, RxBatch& rx, DropCounters& drops);
+  void read_port(uint32_t i, unsigned share, RxBatch& rx, DropCounters& drops);
   /// At most `burst` datagrams; returns how many were there.
   unsigned read_socket(RxSocket& s, unsigned burst, RxBatch& rx, DropCounters& drops);
   int read_plain(int fd);
@@ -74,10 +74,12 @@ class alignas(64) MmsgBackend final : public Backend {
   uint32_t shard_;
   ReadySet ready_;
   uint32_t round_ = 2;                       // of calls to read_ready()
+  uint32_t turn_ = 0;                        // of ports that are ready, where the next round begins
   std::unique_ptr<link::Transmitter> link_;  // null: sockets only
   std::span<const std::unique_ptr<XdpQueue>> queues_;
-  uint32_t reads_ = 0;        // of frames
-  uint32_t frames_only_ = 0;  // calls of receive() in a row that took frames and looked at nothing else
+  uint32_t reads_ = 0;         // of frames
+  uint32_t frames_only_ = 0;   // calls of receive() in a row that took frames and looked at nothing else
+  bool sockets_busy_ = false;  // at the last look
 
   // Receive side: headers [0, armed_) have a slot.
   uint32_t armed_ = 0;

@@ -243,6 +243,12 @@ uint32_t XdpQueue::send() {
   return calls;
 }
 
+void XdpQueue::prepare_wait() {
+  Impl& q = *impl_;
+  if (::xsk_ring_prod__needs_wakeup(&q.fill)) ::recvfrom(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
+  if (::xsk_prod_nb_free(&q.tx, kFrames) != kFrames) send();
+}
+
 uint64_t XdpQueue::take_lost() {
   xdp_statistics s{};
   socklen_t length = sizeof s;

@@ -50,6 +50,10 @@ class XdpQueue {
   /// system calls that took.
   uint32_t send();
 
+  /// Before a wait for the queue's descriptor: the driver is woken for what it asks to be woken for. No system
+  /// call otherwise.
+  void prepare_wait();
+
   /// Received frames lost since the last call because they were not read in time. A system call.
   uint64_t take_lost();
 

@@ -243,6 +243,18 @@ TEST_CASE_TEMPLATE(
   CHECK(rig.text(rig.rx[0]) == "again");
 }
 
+TEST_CASE_TEMPLATE("a datagram that gets the last place of a batch has its local address", B, EVERY_BACKEND) {
+  for (const auto* listen : {"0.0.0.0:0", "[::]:0"}) {
+    Rig rig(B::with(), {listen});
+    Peer peer("127.0.0.1:0");
+    for (size_t i = 0; i < kRxBurst; ++i) {
+      peer.send(rig.at("127.0.0.1"), "x");
+      rig.receive(i + 1);
+      CHECK(rig.rx[i].local == rig.at("127.0.0.1"));
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("an idle receive() returns at its deadline and not before", B, EVERY_BACKEND) {
   Rig rig(B::with());
   const Micros deadline = monotonic_now() + millis(20);

@@ -244,6 +244,59 @@ TEST_CASE_TEMPLATE("neither a busy listen starves the relay ports, nor busy port
   }
 }
 
+TEST_CASE("the listen has its share of each batch beside more ready ports than one call names") {
+  PortRig rig(MmsgSockets::with(), 4096);
+  Peer peer("127.0.0.1:0");
+  for (uint16_t block = 1; block < 4; ++block)
+    REQUIRE(rig.backend->claim_block(static_cast<uint16_t>(19'968 + kPortBlock * block)));
+  for (uint16_t i = 0; i < 200; ++i) {
+    const Endpoint port = with_port("127.0.0.1", static_cast<uint16_t>(20'000 + i));
+    REQUIRE(rig.backend->open_port(port));
+    for (int k = 0; k < 8; ++k) peer.send(port, "port");
+  }
+  for (int i = 0; i < 100; ++i) peer.send(rig.at(), "listen");
+  for (size_t listen = 0, all = 0; all < 1'700; rig.clear()) {
+    rig.receive(1);
+    all += rig.rx.size();
+    const auto here = static_cast<size_t>(
+        std::ranges::count_if(rig.rx, [&](const Packet& p) { return rig.text(p) == "listen"; }));
+    listen += here;
+    CHECK(here >= std::min<size_t>(100 - (listen - here), kRxBurst / 2));
+  }
+}
+
+TEST_CASE("a quiet port is heard in the next batch, however busy others and the listen are") {
+  for (const size_t busy : {4, 8, 40}) {
+    PortRig rig(MmsgSockets::with(), 4096);
+    Peer peer("127.0.0.1:0");
+    const auto port = [](size_t i) { return with_port("127.0.0.1", static_cast<uint16_t>(20'000 + i)); };
+    REQUIRE(rig.backend->claim_block(19'968 + kPortBlock));
+    for (size_t i = 0; i <= busy; ++i) REQUIRE(rig.backend->open_port(port(i)));
+    const auto fill = [&] {
+      for (size_t i = 0; i < busy; ++i)
+        for (int k = 0; k < 8; ++k) peer.send(port(i), "busy");
+      for (int i = 0; i < 64; ++i) peer.send(rig.at(), "listen");
+    };
+    for (int i = 0; i < 4; ++i) {
+      fill();
+      rig.receive(1);
+      rig.clear();
+    }
+    for (int i = 0; i < 20; ++i) {
+      fill();
+      peer.send(port(busy), "quiet");
+      size_t batches = 0;
+      for (bool found = false; !found; rig.clear()) {
+        rig.receive(1);
+        ++batches;
+        found = std::ranges::any_of(rig.rx, [&](const Packet& p) { return rig.text(p) == "quiet"; });
+      }
+      // Half of a batch is the listen's.
+      CHECK(batches <= busy / 32 + 1);
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("with the pool empty ports are drained and counted, and service resumes with the slots", B,
                    EVERY_PORTS) {
   PortRig rig(B::with(), kMinPoolSlots);

@@ -205,6 +205,32 @@ TEST_CASE("a burst larger than a batch arrives whole and in order, and buffers a
   CHECK(next == 8000);
 }
 
+TEST_CASE("frames without a pause do not keep what comes by the sockets waiting") {
+  if (!may_run()) return;
+  TwoHosts hosts;
+  FrameRig rig({"0.0.0.0:0"});
+  auto peer = peer_there(hosts, "10.77.0.2:0");
+  Peer local("127.0.0.1:0");
+  const auto frames = [&](size_t n) {
+    for (size_t i = 0; i < n; ++i) peer->send(with_port("10.77.0.1", rig.port()), "frame");
+  };
+  frames(2 * kRxBurst);
+  for (int i = 0; i < 300; ++i) local.send(with_port("127.0.0.1", rig.port()), "socket");
+  size_t by_socket = 0, batches = 0;
+  for (; by_socket < 300 && batches < 100; ++batches) {
+    frames(kRxBurst);
+    rig.receive(1);
+    for (size_t i = 0; i < rig.rx.size(); ++i) {
+      if (rig.text(i) != "socket") continue;
+      ++by_socket;
+      CHECK_FALSE(rig.rx[i].local.addr.is_unspecified());
+    }
+    rig.clear();
+  }
+  CHECK(by_socket == 300);
+  CHECK(batches <= 20);
+}
+
 TEST_CASE("with the pool empty frames are counted, and service resumes with the slots") {
   if (!may_run()) return;
   TwoHosts hosts;
