@@ -192,6 +192,7 @@ std::expected<void, Failure> Engine::grant_relay_ports() {
     }
     relay_text_ = granted->text;
   }
+  for (const auto& shard : shards_) shard->core().relay.ports.begin(*shard->core().backend);
   return {};
 }
 

@@ -56,6 +56,9 @@ class LocalPorts {
   LocalPorts(std::span<std::byte> memory, std::span<const Address> addresses, PortPool& pool, ShardId shard);
   bool on() const { return pool_ != nullptr; }
 
+  /// At start, before any shard takes a port: the first block, so that others that come first leave one.
+  void begin(io::Backend& io) { borrow(io); }
+
   /// A port of address `a` that `free(port)` accepts, shared with other flows or not, opened if it was not.
   /// `cursor`: where the last search ended. nullopt: none to be had.
   template <class Free>

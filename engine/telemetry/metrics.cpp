@@ -66,7 +66,7 @@ constexpr ShardMetric kShardMetrics[] = {
      SLUICE_SHARD_FIELD(rx_rearmed)},
     {"sluice_kernel_drops_total", "Datagrams that the kernel dropped for want of socket memory",
      MetricType::Counter, SLUICE_SHARD_FIELD(kernel_drops)},
-    {"sluice_shard_sleeps_total", "Times that the shard had nothing to do and slept", MetricType::Counter,
+    {"sluice_shard_sleeps_total", "Times that the shard was ready to sleep until something comes", MetricType::Counter,
      SLUICE_SHARD_FIELD(sleeps)},
     {"sluice_shard_loops_total", "Rounds of the shard's loop", MetricType::Counter,
      SLUICE_SHARD_FIELD(loops)},

@@ -7,7 +7,7 @@ namespace {
 
 /// Associations of one far side: a shard of the relay has one of its own, and those of before it restarted
 /// stay until they are forgotten.
-constexpr size_t kRelays = 32;
+constexpr size_t kRelays = 2 * trunk::kMaxPeerShards;
 constexpr uint8_t kKeyIds = 2;
 
 Micros micros(Nanos t) { return Micros{t / 1000}; }

@@ -62,6 +62,14 @@ TEST_CASE("every port of a range is given out once for each address, whichever s
   CHECK(s.ports[0].open() + s.ports[1].open() == given.size());
 }
 
+TEST_CASE("a shard whose clients come late has the block that it began with") {
+  Shards s({49'152, 49'152 + 127}, 2);
+  for (size_t i = 0; i < 2; ++i) s.ports[i].begin(*s.io[i]);
+  for (size_t n = 0; n < 64; ++n) CHECK(s.take(0, 0));
+  CHECK_FALSE(s.take(0, 0));
+  for (size_t n = 0; n < 64; ++n) CHECK(s.take(1, 0));
+}
+
 TEST_CASE("what is given back is given out again, and nothing else is") {
   Shards s({50'000, 50'000 + 191});
   std::vector<uint16_t> taken;
