@@ -145,15 +145,10 @@ Status parse_forwarding(const sluice_config& c, engine::EngineConfig& out) {
 }
 
 Status parse_turn_secrets(const char* text, relay::TurnConfig& out) {
-  constexpr size_t kSecretsMax = 2;
-  for (const auto& [number, line] : relay::lines_of(text == nullptr ? "" : text)) {
-    if (line.size() > relay::kSecretBytesMax || out.secrets.size() == kSecretsMax)
-      return std::unexpected(invalid("turn_secret", "it holds more than two lines, or a very long one",
-                                     "leave the secret that is handed out and the one before"));
-    out.secrets.emplace_back(line);
-  }
-  if (text != nullptr && *text != 0 && out.secrets.empty())
-    return std::unexpected(invalid("turn_secret", "it is empty", "write the secret on its first line"));
+  if (!is_given(text)) return {};
+  const auto lines = relay::parse_turn_secrets(text);
+  if (!lines) return std::unexpected(invalid_text("turn_secret", lines.error()));
+  for (const auto& line : *lines) out.secrets.emplace_back(line.text);
   return {};
 }
 

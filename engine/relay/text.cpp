@@ -154,6 +154,29 @@ std::expected<TurnUser, TextError> parse_turn_user(std::string_view text) {
   return user;
 }
 
+std::expected<std::vector<TextLine>, TextError> parse_turn_secrets(std::string_view text) {
+  auto lines = lines_of(text);
+  if (lines.empty()) return wrong("is empty; write the secret on its first line");
+  if (lines.size() > kTurnSecretsMax)
+    return wrong(fmt::format(
+        "holds more than {} lines; leave the secret that is handed out and the one before", kTurnSecretsMax));
+  for (const auto& [number, line] : lines) {
+    if (line.size() > kSecretBytesMax)
+      return wrong(fmt::format("line {} holds more than {} bytes; make a secret with openssl rand -hex 32",
+                               number, kSecretBytesMax));
+    if (!std::ranges::all_of(line, [](char c) { return c >= 0x20 && c < 0x7f; }))
+      return wrong(
+          fmt::format("line {} holds bytes that are not printable ASCII; use hex or base64", number));
+  }
+  return lines;
+}
+
+std::string weakness_of(std::string_view secret) {
+  if (secret.size() >= kSecretBytesMin) return {};
+  return fmt::format("holds {} characters, use at least {}, e.g. from openssl rand -hex 32", secret.size(),
+                     kSecretBytesMin);
+}
+
 bool valid_realm(std::string_view text) {
   return !text.empty() && text.size() <= kRealmBytesMax &&
          std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });

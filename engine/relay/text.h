@@ -39,6 +39,13 @@ std::expected<Cidr, TextError> parse_cidr(std::string_view text);
 std::expected<io::PortRange, TextError> parse_ports(std::string_view text);
 /// "NAME:PASSWORD"; the error repeats neither.
 std::expected<TurnUser, TextError> parse_turn_user(std::string_view text);
+/// Secrets of time-limited TURN credentials, the newest first: at most kTurnSecretsMax lines, each of 1 to
+/// kSecretBytesMax bytes of printable ASCII; empty ones do not count. Views into `text`. The error goes on
+/// from the name of the file.
+inline constexpr size_t kTurnSecretsMax = 2;
+std::expected<std::vector<TextLine>, TextError> parse_turn_secrets(std::string_view text);
+/// "holds 7 characters, use at least ..." for a secret or password that is soon guessed; else empty.
+std::string weakness_of(std::string_view secret);
 /// RFC 8489 §14.9 asks for less than 128 characters; a short one keeps a 401 small (net/turn/server.h).
 inline constexpr size_t kRealmBytesMax = 24;
 bool valid_realm(std::string_view text);

@@ -36,7 +36,7 @@ struct UfragRequest {
 int make_ufrags(const UfragRequest& request);
 
 struct TurnRequest {
-  std::string turn_secret;  ///< "@FILE", of which the first line counts
+  std::string turn_secret;  ///< "@FILE", of which the first secret counts
   std::string user;
   unsigned ttl_s = 86400;
 };

@@ -4,6 +4,7 @@
 #include <expected>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/control/secret.h"
@@ -20,6 +21,9 @@ struct RelaySecrets {
   std::vector<control::Secret> turn_user;  ///< "USER:PASSWORD" each
   std::vector<std::string> warnings;       ///< "--route-key: keys.txt is readable by every user ..."
 };
+/// "@FILE" as --turn-secret takes it, in whatever command: the whole file, checked. Errors and warnings name
+/// the file and the line.
+std::expected<control::SecretFile, std::string> read_turn_secrets(std::string_view reference);
 /// The error names the option and the file.
 std::expected<RelaySecrets, std::string> read_relay_secrets(const Config& config);
 

@@ -33,7 +33,7 @@ std::optional<control::Secret> take_secret(std::string_view option, const std::s
     status = refuse(option, file.error(), reference.starts_with('@') ? 1 : 2);
     return std::nullopt;
   }
-  if (!file->warning.empty()) fmt::print(stderr, "sluice token: {}\n", file->warning);
+  if (!file->warning.empty()) fmt::print(stderr, "sluice token: --{}: {}\n", option, file->warning);
   return std::move(file->secret);
 }
 
@@ -100,10 +100,11 @@ int make_turn_login(const TurnRequest& request) {
                               relay::kTurnUserBytesMax),
                   2);
   int status = 0;
-  const auto secret = take_secret("turn-secret", request.turn_secret, control::read_secret, status);
+  const auto secret = take_secret("turn-secret", request.turn_secret, read_turn_secrets, status);
   if (!secret) return status;
-  const auto login = relay::turn_credential(secret->reveal(), request.user,
-                                            static_cast<uint64_t>(unix_now()) + request.ttl_s);
+  const auto newest = relay::lines_of(secret->reveal()).front().text;
+  const auto login =
+      relay::turn_credential(newest, request.user, static_cast<uint64_t>(unix_now()) + request.ttl_s);
   fmt::print("{}\n{}\n", login.username, login.password);
   return 0;
 }

@@ -149,10 +149,11 @@ TEST_CASE("check shows the roles and no password") {
 
 TEST_CASE("key files reach the engine's configuration") {
   const TempFolder folder;
-  const Config c = good({{"route-key", {folder.file("route", kKey)}},
-                         {"ice-key", {folder.file("ice", kKey)}},
-                         {"turn-user", {"alice:one", folder.file("users", "bob:two\n\ncarol:three\r\n")}},
-                         {"turn-secret", {folder.file("turn", "new\nold\n")}}});
+  const Config c =
+      good({{"route-key", {folder.file("route", kKey)}},
+            {"ice-key", {folder.file("ice", kKey)}},
+            {"turn-user", {"alice:one", folder.file("users", fmt::format("bob:{}\ncarol:{}", kKey, kKey))}},
+            {"turn-secret", {folder.file("turn", fmt::format("{}\n{}", kKey, kKey))}}});
   const auto secrets = read_relay_secrets(c);
   REQUIRE(secrets.has_value());
   CHECK(secrets->warnings.empty());
@@ -160,10 +161,10 @@ TEST_CASE("key files reach the engine's configuration") {
   CHECK(std::string(engine.c.route_key) == kKey);
   CHECK(std::string(engine.c.ice_key) == kKey);
   CHECK(engine.c.trunk_key == nullptr);
-  CHECK(std::string(engine.c.turn_secret) == "new\nold\n");
+  CHECK(std::string(engine.c.turn_secret) == fmt::format("{}\n{}", kKey, kKey));
   REQUIRE(engine.c.turn_user_count == 3);
   CHECK(std::string(engine.c.turn_user[0]) == "alice:one");
-  CHECK(std::string(engine.c.turn_user[2]) == "carol:three");
+  CHECK(std::string(engine.c.turn_user[2]) + "\n" == fmt::format("carol:{}", kKey));
 }
 
 TEST_CASE("a key file that cannot be read is named with its option") {
@@ -178,6 +179,33 @@ TEST_CASE("a key file that cannot be read is named with its option") {
       read_relay_secrets(good({{"turn-secret", {folder.file("zero", std::string("a\0b", 3))}}}));
   REQUIRE_FALSE(zero.has_value());
   CHECK(has(zero.error(), "zero byte"));
+}
+
+TEST_CASE("what TURN cannot use is refused at start with its line, what is weak is warned of") {
+  const TempFolder folder;
+  const auto read = [&](const char* option, const std::string& text) {
+    return read_relay_secrets(good({{option, {folder.file("it", text)}}}));
+  };
+  const std::string it = folder / "it";
+  for (const std::string bad : {"\x01\x02\x7f\xff", "a secret\rof two lines"})
+    CHECK(read("turn-secret", bad).error() ==
+          fmt::format("--turn-secret: {} line 1 holds bytes that are not printable ASCII; use hex or base64",
+                      it));
+  CHECK(has(read("turn-secret", "a\nb\nc").error(), it + " holds more than 2 lines; "));
+  CHECK(has(read("turn-user", "alice:one\nbob").error(), it + " line 2 is not USER:PASSWORD; "));
+  CHECK(has(read("turn-user", "alice:one\x07").error(), it + " line 1 has a password that is not "));
+
+  const auto weak = read("turn-secret", fmt::format("{}hunter2\n", kKey));
+  REQUIRE(weak.has_value());
+  CHECK(weak->warnings ==
+        std::vector{fmt::format("--turn-secret: {} line 2 holds 7 characters, use at least 16, "
+                                "e.g. from openssl rand -hex 32",
+                                it)});
+  const auto users = read("turn-user", fmt::format("alice:{}bob:hunter2\ncarol:x\n", kKey));
+  REQUIRE(users.has_value());
+  REQUIRE(users->warnings.size() == 1);
+  CHECK(has(users->warnings.front(), it + " line 2 holds 7 characters"));
+  CHECK_FALSE(has(users->warnings.front(), "hunter2"));
 }
 
 TEST_CASE("a secret that everybody may read is warned of") {

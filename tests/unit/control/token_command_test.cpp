@@ -106,3 +106,15 @@ TEST_CASE("a TURN login is a line with the username and one with the password") 
   const auto expires = std::stoull(lines[0]);
   CHECK(relay::turn_credential("the-secret-of-turn", "alice", expires).password == lines[1]);
 }
+
+TEST_CASE("a TURN login is made of no secret that the daemon would refuse") {
+  for (const std::string& text : {std::string("a secret\0 with a zero", 22), std::string("\x01\x02"),
+                                  std::string("a\nb\nc\n"), std::string("\n")}) {
+    const TempFile secret(text);
+    const auto [status, lines] =
+        printed([&] { return make_turn_login({.turn_secret = secret.reference(), .user = "alice"}); });
+    CHECK(status == 1);
+    CHECK(lines.empty());
+    CHECK_FALSE(read_turn_secrets(secret.reference()).has_value());
+  }
+}

@@ -98,6 +98,26 @@ TEST_CASE("a TURN user's password may hold colons, and no error repeats it") {
   }
 }
 
+TEST_CASE("TURN's secrets are one or two lines of printable text") {
+  const auto two = parse_turn_secrets("\nnew secret\r\n\nold secret");
+  REQUIRE(two.has_value());
+  REQUIRE(two->size() == 2);
+  CHECK(two->front().text == "new secret");
+  CHECK(two->back().number == 4);
+  const std::string zero("a secret\0behind", 15);
+  for (const std::string& bad : {std::string(), std::string("\r\n\n"), std::string("a\nb\nc"), zero,
+                                 std::string("a\rb"), std::string("caf\xc3\xa9"), std::string(4097, 'a')})
+    check_error(parse_turn_secrets(bad));
+  CHECK(parse_turn_secrets("good\nbad\x01").error().starts_with("line 2 holds bytes"));
+  CHECK(parse_turn_secrets(std::string(4096, 'a')).has_value());
+}
+
+TEST_CASE("what is soon guessed is called weak") {
+  CHECK(weakness_of("0123456789abcde") ==
+        "holds 15 characters, use at least 16, e.g. from openssl rand -hex 32");
+  CHECK(weakness_of("0123456789abcdef").empty());
+}
+
 TEST_CASE("a realm is short and needs no quoting") {
   CHECK(valid_realm("sluice"));
   CHECK(valid_realm("turn.example"));
