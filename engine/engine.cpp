@@ -191,6 +191,7 @@ std::expected<void, Failure> Engine::grant_relay_ports() {
       return {};
     }
     relay_text_ = granted->text;
+    most_ports_ = granted->max_open;
   }
   for (const auto& shard : shards_) shard->core().relay.ports.begin(*shard->core().backend);
   return {};

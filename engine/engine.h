@@ -14,6 +14,7 @@
 
 #include "engine/config.h"
 #include "engine/relay/control.h"
+#include "engine/relay/shortage.h"
 #include "engine/report.h"
 #include "engine/shard/core.h"
 #include "engine/signal/registry.h"
@@ -125,6 +126,8 @@ class Engine {
   /// Takes what the shards have to say, pushes what they must know, ends what is overdue. At least once a
   /// second.
   void poll(Micros now);
+  /// A line for the log while relay ports run short, once a minute; cheap to ask at every poll.
+  std::optional<std::string> port_warning(Micros now);
   /// Oldest first; false if there is none.
   bool next_event(Event& out);
   bool has_events() const { return !events_.empty(); }
@@ -209,6 +212,8 @@ class Engine {
   std::vector<relay::FleetKey> fleet_keys_;  ///< the first one mints
   std::unique_ptr<relay::Control> relay_;    ///< if this process is a relay
   std::string relay_text_;                   ///< how its ports are served, a line
+  uint32_t most_ports_ = 0;                  ///< that a shard can have open at once
+  relay::PortShortage port_shortage_;
   Steer steer_;
 };
 

@@ -60,6 +60,7 @@ struct ShardReport {
   uint32_t pool_free = 0;
   relay::RelayTotals relay;
   turn::Counters turn;
+  uint64_t turn_without_port = 0;  ///< allocations refused since no relay port was left
   io::IoCounters io;
   uint64_t direct_packets = 0;  ///< of io.tx_packets, those past a trunk
   uint64_t direct_bytes = 0;

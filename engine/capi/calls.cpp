@@ -102,6 +102,8 @@ size_t sluice_poll_events(sluice_engine* e, sluice_event* out, size_t cap) {
       const Micros now = monotonic_now();
       e->engine->follow_wall_clock(capi::unix_now_us() - now.us);
       e->engine->poll(now);
+      if (const auto line = e->engine->port_warning(now); line && e->log != nullptr)
+        e->log(e->log_user, 2, line->c_str());
     }
     engine::Event event;
     while (i < cap && e->engine->next_event(event)) {

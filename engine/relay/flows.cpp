@@ -331,7 +331,6 @@ RelayTotals totals(const Core& c) {
   t.unconfirmed = r.unconfirmed;
   t.flows_created = r.created;
   t.flows_expired = r.expired;
-  t.ports_open = r.ports.open();
   ServerCounters n = r.past;
   for (const ServerLine& s : r.servers.first(r.servers_n)) n.add(s.n);
   t.up_packets = n.up_packets;

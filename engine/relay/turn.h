@@ -94,6 +94,7 @@ struct TurnState {
 
   TurnShared* shared = nullptr;
   std::optional<turn::Server> server;
+  uint64_t without_port = 0;  ///< allocations refused since no relay port was left
   /// What came out of relay endpoints for public ones: received by this process without a network between.
   RxBatch inside;
   uint32_t elsewhere = 0;  ///< flows whose allocation another shard has

@@ -30,6 +30,7 @@ std::optional<Endpoint> take_port(void* self, turn::Family family, turn::PortWis
     const auto port = c.relay.ports.take(*c.backend, a, even, next, random.u32());
     if (port) return Endpoint{addresses[a], *port};
   }
+  ++c.turn.without_port;
   return {};
 }
 

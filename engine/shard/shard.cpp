@@ -447,7 +447,9 @@ void Shard::publish() {
     r.relay = relay::totals(core_);
     relay::publish_counters(core_);
   }
+  r.relay.ports_open = core_.relay.ports.open();
   if (core_.turn.on()) {
+    r.turn_without_port = core_.turn.without_port;
     r.turn = core_.turn.server->counters();
     publish_allocations(core_);
   }

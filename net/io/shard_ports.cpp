@@ -38,11 +38,18 @@ std::expected<void, IoError> ShardPorts::grant(const RelayGrant& grant, RelayPor
 
 RelayAbility ShardPorts::ability(uint32_t ceiling, std::string_view how) {
   const auto [lo, hi] = space_.ports();
-  const auto granted = static_cast<uint32_t>(space_.addresses().size()) * (uint32_t{hi} - lo + 1);
-  max_open_ = std::min(ceiling, granted);
+  const auto of = [&](auto addresses) {
+    return std::min(ceiling, static_cast<uint32_t>(addresses) * (uint32_t{hi} - lo + 1));
+  };
+  const auto v4 = std::ranges::count_if(space_.addresses(), &Address::is_v4);
+  const auto v6 = static_cast<ptrdiff_t>(space_.addresses().size()) - v4;
+  max_open_ = of(v4 + v6);
   RelayAbility a{
       .max_open = max_open_, .steered = steered_ != nullptr, .prebuilt_tx = prebuilt_tx_, .text = ""};
-  a.text = fmt::format("relay ports: {}: at most {} flows on this shard", how, max_open_);
+  a.text = fmt::format("relay ports: {}: at most {} ports on this shard", how, max_open_);
+  // Who comes by the one cannot have those of the other.
+  if (v4 > 0 && v6 > 0 && (of(v4) < max_open_ || of(v6) < max_open_))
+    a.text += fmt::format(", {} of IPv4 and {} of IPv6", of(v4), of(v6));
   if (!ports_->why_not().empty()) a.text += fmt::format("; not steered: {}", ports_->why_not());
   if (!ports_->advice().empty()) a.text += "; " + ports_->advice();
   return a;

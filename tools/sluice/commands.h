@@ -65,7 +65,8 @@ struct EngineConfig {
   EngineConfig& operator=(const EngineConfig&) = delete;
 
   sluice_config c{};
-  std::set<std::string> said;  ///< lines that the engine has logged
+  std::set<std::string> said;  ///< lines that the engine has logged while it opened
+  bool opened = false;
 
  private:
   void relay(const Config& config, const RelaySecrets& secrets);

@@ -8,8 +8,9 @@
 namespace sluice {
 namespace {
 
-void log_line(void* said, int level, const char* line) {
-  static_cast<std::set<std::string>*>(said)->emplace(line);
+void log_line(void* user, int level, const char* line) {
+  auto& config = *static_cast<EngineConfig*>(user);
+  if (!config.opened) config.said.emplace(line);
   constexpr control::Level kLevels[] = {control::Level::debug, control::Level::info, control::Level::warning,
                                         control::Level::error};
   control::LogLine(kLevels[level < 0 || level > 3 ? 1 : level], "engine").with("text", line);
@@ -81,7 +82,7 @@ EngineConfig::EngineConfig(const Config& config, const RelaySecrets& secrets) {
   c.dtls_key_file = text_or_null(config.dtls_key);
   c.echo_delay_ms = config.echo_delay_ms;
   c.log = log_line;
-  c.log_user = &said;
+  c.log_user = this;
 }
 
 namespace {

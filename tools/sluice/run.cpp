@@ -206,6 +206,7 @@ int run_daemon(const Config& config) {
     if (sluice_open(&engine_config.c, &raw, &error) != SLUICE_OK) return report(error);
   }
   const EnginePtr engine(raw, &sluice_close);
+  engine_config.opened = true;
   log_description(raw, engine_config.said);
   for (const auto& line : explain_tiers(config)) LogLine(Level::info, "role").with("text", line);
   Daemon daemon(config, raw, std::move(policy));

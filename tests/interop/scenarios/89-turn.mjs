@@ -75,6 +75,16 @@ scenario("coturn's client: a wrong password opens nothing", async (t) => {
   await figures(t, daemon, 'it was asked to log in, and never did', (turn) => turn.refused['401'] > 0 && !turn.created);
 });
 
+scenario('when the relay ports run out the log says so, and what would help', async (t) => {
+  const daemon = await turnServer(t, ['--relay-ports', '50048-50111', '--shards', '1']);
+  t.spawn('uclient', 'turnutils_uclient', [...kLogin, ...kPeer4, '-c', '-n', '1', '-m', '80', kNear.v4],
+    { host: t.world.far });
+  const said = () => daemon.child.lines.filter((line) => line.includes('none left of 50048-50111'));
+  await t.until('a line of the log', () => said().length > 0, 20);
+  const helps = /level=warning .*[1-9]\d* TURN allocations .* a wider --relay-ports/;
+  t.check(helps.test(said()[0]), `it says: ${said()[0]}`);
+});
+
 scenario('peers that nobody opened are refused', async (t) => {
   const daemon = await t.daemon(['--turn-user', 'alice:wonderland']);
   const child = t.spawn('uclient', 'turnutils_uclient', [...kLogin, ...kPeer4, '-n', '1', kNear.v4],

@@ -124,10 +124,11 @@ TEST_CASE_TEMPLATE("what can be had is said in one line, with its ceiling", B, E
   const PortRig rig(B::with());
   const RelayAbility& a = rig.ability;
   CHECK(!mentions(a.text, "\n"));
-  CHECK(mentions(a.text, fmt::format("at most {} flows on this shard", a.max_open)));
+  CHECK(mentions(a.text, fmt::format("at most {} ports on this shard", a.max_open)));
   CHECK(a.steered == (rig.ports->steered() != nullptr));
   CHECK(mentions(a.text, a.steered ? "steered" : "per port"));
   if (a.steered) CHECK(a.max_open == 3 * 10'001);
+  if (a.steered) CHECK(mentions(a.text, ", 20002 of IPv4 and 10001 of IPv6"));
   if (!a.steered) CHECK(a.max_open < rig.ports->files());
 }
 
