@@ -76,11 +76,25 @@ std::expected<std::string, std::string> authorization(const ClientOptions& optio
 
 std::expected<Url, std::string> parse_url(std::string_view text) {
   const auto origin = http::parse_origin(text.ends_with('/') ? text.substr(0, text.size() - 1) : text);
-  if (!origin)
+  uint16_t port = 0;
+  // A resolver takes 65616 for 80.
+  const auto fits = [&](const std::string& digits) {
+    const char* end = digits.data() + digits.size();
+    return digits.empty() || std::from_chars(digits.data(), end, port) == std::from_chars_result{end, {}};
+  };
+  if (!origin || !fits(origin->authority.port))
     return std::unexpected(fmt::format("'{}' is no address; write e.g. http://127.0.0.1:8080", text));
   Url out{origin->scheme == "https", origin->authority.host, origin->authority.port};
   if (out.port.empty()) out.port = out.tls ? "443" : "80";
   return out;
+}
+
+std::expected<void, std::string> check_typed(const ClientOptions& options) {
+  if (const auto url = parse_url(options.url); !url)
+    return std::unexpected(fmt::format("--http: {}", url.error()));
+  if (options.admin_token.empty() || (options.admin_token.starts_with('@') && options.admin_token.size() > 1))
+    return {};
+  return std::unexpected(fmt::format("--admin-token: {}", control::read_secret(options.admin_token).error()));
 }
 
 std::expected<Reply, std::string> parse_reply(std::string_view text) {

@@ -13,6 +13,10 @@ struct ClientOptions {
   bool insecure = false;    ///< HTTPS without checking the certificate
 };
 
+/// What was typed, as far as that can be told without asking anybody; the error names the flag and what to
+/// write.
+std::expected<void, std::string> check_typed(const ClientOptions& options);
+
 struct Reply {
   unsigned status = 0;
   std::string body;

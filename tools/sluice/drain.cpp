@@ -9,6 +9,10 @@
 namespace sluice {
 
 int drain(const DrainOptions& options) {
+  if (const auto typed = check_typed(options.client); !typed) {
+    fmt::print(stderr, "sluice drain: {}\n", typed.error());
+    return 2;
+  }
   const auto reply = request(options.client, "POST", "/v1/drain");
   if (!reply || reply->status != 202) {
     const std::string why = !reply ? reply.error()

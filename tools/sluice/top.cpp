@@ -140,6 +140,10 @@ int live(const TopOptions& options) {
 }  // namespace
 
 int top(const TopOptions& options) {
+  if (const auto typed = check_typed(options.client); !typed) {
+    fmt::print(stderr, "sluice top: {}\n", typed.error());
+    return 2;
+  }
   if (!options.once && isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0) return live(options);
   const auto frame = fetch(options.client);
   if (!frame) {

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tools/sluice/client.h"
+#include "tools/sluice/commands.h"
 #include "tools/sluice/top_table.h"
 
 using namespace sluice;
@@ -242,6 +242,25 @@ TEST_CASE("addresses of daemons are parsed") {
   CHECK(parse_url("http://localhost")->port == "80");
   for (const char* bad : {"", "localhost:80", "http://a/b", "ftp://a", "http://"})
     CHECK_FALSE(parse_url(bad).has_value());
+}
+
+TEST_CASE("what is typed wrong is told with its flag and ends with 2, who cannot be reached with 1") {
+  const auto wrong = [](const char* url, const char* token) {
+    const ClientOptions client{.url = url, .admin_token = token, .insecure = false};
+    const auto typed = check_typed(client);
+    const int status = typed ? 1 : 2;
+    CHECK(top({.client = client, .once = true, .sort = "age", .interval_ms = 1000}) == status);
+    CHECK(drain({.client = client, .wait = false}) == status);
+    return typed ? std::string() : typed.error();
+  };
+  CHECK(wrong("foo", "") == "--http: 'foo' is no address; write e.g. http://127.0.0.1:8080");
+  CHECK(wrong("http://127.0.0.1:99999", "").starts_with("--http: "));
+  const std::string literal = wrong("http://127.0.0.1:1", "hunter2");
+  CHECK(literal.starts_with("--admin-token: takes @FILE"));
+  CHECK(literal.find("hunter2") == std::string::npos);
+  CHECK(wrong("http://127.0.0.1:1", "@").starts_with("--admin-token: names no file"));
+  CHECK(wrong("http://127.0.0.1:1", "@/nonexistent/token").empty());
+  CHECK(wrong("http://127.0.0.1:1", "").empty());
 }
 
 TEST_CASE("replies are complete or refused") {
