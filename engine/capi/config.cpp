@@ -21,7 +21,7 @@ std::expected<void, Failure> parse_listen(const sluice_config& c, ParsedConfig& 
                                      "write 192.0.2.1:3478 or [2001:db8::1]:3478"));
     out.listen.push_back(*e);
   }
-  if (out.listen.empty()) out.listen.push_back({Address{}, 3478});
+  if (out.listen.empty()) out.listen.push_back({Address{}, engine::relay::kListenPort});
   return {};
 }
 
@@ -102,6 +102,11 @@ std::expected<ParsedConfig, Failure> parse(const sluice_config& c) {
     return std::unexpected(invalid(c.dtls_cert_file == nullptr ? "dtls_cert_file" : "dtls_key_file",
                                    "a certificate and its key go together", "give both files or neither"));
   if (auto ok = parse_relay(c, out); !ok) return std::unexpected(ok.error());
+  if (const auto& trunk = out.engine.trunk.listen)
+    if (auto ok = engine::relay::check_trunk_ports(
+            engine::relay::trunk_ports(*trunk, out.engine.media, out.engine.shards), out.listen);
+        !ok)
+      return std::unexpected(invalid_text("trunk", ok.error()));
   out.engine.max_sessions = c.max_sessions;
   out.engine.max_rooms = c.max_rooms;
   out.engine.max_streams = c.max_streams;

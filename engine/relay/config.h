@@ -90,6 +90,8 @@ struct Cidr {
 };
 
 /// RFC 8656 §2.1.
+/// Where clients come by UDP and TCP if nobody says otherwise.
+inline constexpr uint16_t kListenPort = 3478;
 inline constexpr uint16_t kTurnTlsPort = 5349;
 
 struct TurnUser {

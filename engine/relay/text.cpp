@@ -39,6 +39,14 @@ bool has_host_bits(const Address& a, size_t size, unsigned bits) {
   return false;
 }
 
+/// Whether one socket there keeps another from being there.
+bool overlap(const Endpoint& a, const Endpoint& b) {
+  const auto covers = [](const Address& any, const Address& other) {
+    return any.is_unspecified() && (!any.is_v4() || other.is_v4());
+  };
+  return a.port == b.port && (a.addr == b.addr || covers(a.addr, b.addr) || covers(b.addr, a.addr));
+}
+
 }  // namespace
 
 std::vector<TextLine> lines_of(std::string_view text) {
@@ -106,6 +114,22 @@ std::expected<ServerConfig, TextError> parse_server(std::string_view text) {
   const auto address = parse_target(rest.substr(0, comma));
   if (!address) return std::unexpected(address.error());
   return ServerConfig{.id = *id, .address = *address, .trunk = trunk};
+}
+
+std::expected<void, TextError> check_trunk_ports(const TrunkPorts& trunk, std::span<const Endpoint> listen) {
+  EndpointText t, l;
+  for (uint32_t i = 0; i < trunk.count; ++i) {
+    if (trunk.first.port + i > UINT16_MAX)
+      return wrong(fmt::format("{} shards have no port each from {} on; give a lower one, or port 0",
+                               trunk.count, format(trunk.first, t)));
+    const Endpoint at{trunk.first.addr, static_cast<uint16_t>(trunk.first.port + i)};
+    for (const Endpoint& e : listen)
+      if (overlap(at, e))
+        return wrong(fmt::format("{}{} is also what listen has ({}); give trunk or listen another port",
+                                 trunk.count > 1 ? fmt::format("shard {}'s ", i) : "", format(at, t),
+                                 format(e, l)));
+  }
+  return {};
 }
 
 std::expected<Cidr, TextError> parse_cidr(std::string_view text) {

@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,18 @@ std::expected<Endpoint, TextError> parse_target(std::string_view text);
 std::expected<Endpoint, TextError> parse_public(std::string_view text);
 /// "ID=ADDR:PORT[,trunk]".
 std::expected<ServerConfig, TextError> parse_server(std::string_view text);
+
+/// Where the trunk's sockets would be: `trunk` itself on a media tier, on a relay alone a port for each shard
+/// from there on. None where the system chooses.
+struct TrunkPorts {
+  Endpoint first;
+  uint32_t count = 0;
+};
+constexpr TrunkPorts trunk_ports(const Endpoint& trunk, bool media, uint32_t shards) {
+  return {trunk, trunk.port == 0 ? 0 : media ? 1 : shards};
+}
+/// An endpoint has one purpose: the error names the one of `listen` that the trunk would need.
+std::expected<void, TextError> check_trunk_ports(const TrunkPorts& trunk, std::span<const Endpoint> listen);
 
 /// "10.0.0.0/8", "2001:db8::/32", or an address alone. No bit behind the prefix may be set.
 std::expected<Cidr, TextError> parse_cidr(std::string_view text);

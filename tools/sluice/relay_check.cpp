@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/relay/text.h"
+#include "engine/runner.h"
 #include "tools/sluice/relay_options.h"
 
 namespace sluice {
@@ -64,6 +65,27 @@ Checked check_keys(const Config& c) {
                     "relays send to",
                     at(c, "trunk-direct")));
   return {};
+}
+
+/// As many as the engine would make; 1 where it would refuse the list of cores.
+uint32_t shards_of(const Config& c) {
+  if (c.shards != 0) return c.shards;
+  const auto allowed = engine::allowed_cores();
+  if (c.cores.empty()) return static_cast<uint32_t>(allowed.size());
+  const auto cores = engine::parse_cores(c.cores, allowed);
+  return cores ? static_cast<uint32_t>(cores->size()) : 1;
+}
+
+Checked check_ports(const Config& c) {
+  const auto trunk = parse_endpoint(c.trunk);
+  if (!trunk) return {};
+  std::vector<Endpoint> listen;
+  for (const auto& text : c.listen)
+    if (const auto e = parse_endpoint(text)) listen.push_back(*e);
+  if (c.listen.empty()) listen.push_back({Address{}, relay::kListenPort});
+  const bool media = c.role != SLUICE_TIER_RELAY;
+  const auto ok = relay::check_trunk_ports(relay::trunk_ports(*trunk, media, shards_of(c)), listen);
+  return ok ? Checked() : wrong(fmt::format("{}: {}", at(c, "trunk"), ok.error()));
 }
 
 Checked check_servers(const Config& c) {
@@ -160,7 +182,7 @@ void explain_turn(const Config& c, std::vector<std::string>& lines) {
 }  // namespace
 
 std::expected<void, UsageError> check_relay(const Config& config) {
-  for (const auto check : {check_role, check_keys, check_servers, check_turn})
+  for (const auto check : {check_role, check_keys, check_ports, check_servers, check_turn})
     if (auto r = check(config); !r) return r;
   return {};
 }

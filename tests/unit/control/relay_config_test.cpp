@@ -106,6 +106,20 @@ TEST_CASE("keys that belong together are asked for together") {
   good({{"role", {"relay"}}, {"server", {"2=1.2.3.4:5,trunk"}}, {"trunk-key", {"@t"}}});
 }
 
+TEST_CASE("the trunk and the clients have ports of their own") {
+  const RawFlags trunk{{"trunk-key", {"@t"}}, {"trunk", {"127.0.0.1:3478"}}};
+  CHECK(wrong(trunk) ==
+        "--trunk: 127.0.0.1:3478 is also what listen has ([::]:3478); give trunk or listen another port");
+  RawFlags relay{{"role", {"relay"}},
+                 {"trunk-key", {"@t"}},
+                 {"trunk", {"127.0.0.1:4999"}},
+                 {"listen", {"127.0.0.1:5001"}}};
+  relay["shards"] = {"2"};
+  good(relay);
+  relay["shards"] = {"3"};
+  CHECK(has(wrong(relay), "--trunk: shard 2's 127.0.0.1:5001 is also what listen has"));
+}
+
 TEST_CASE("a server's ID is its own") {
   CHECK(has(wrong({{"server", {"2=1.2.3.4:5", "0.2=1.2.3.4:6"}}}), "ID 2 is given twice"));
   CHECK(has(wrong({{"server", {"1=1.2.3.4:5"}}}), "ID 1 is this process itself"));

@@ -90,6 +90,15 @@ TEST_CASE("C API: what a caller leaves out or makes up is named, not followed") 
   sluice_engine* none = nullptr;
   CHECK(sluice_open(&config, &none, &err) == SLUICE_E_INVALID);
   CHECK(std::string(err.field) == "listen");
+  sluice_config_init(&config);
+  config.trunk = "127.0.0.1:3478";
+  config.trunk_key = "0123456789abcdef";
+  CHECK(sluice_open(&config, &none, &err) == SLUICE_E_INVALID);
+  CHECK(std::string(err.field) == "trunk");
+  config.trunk = nullptr;
+  config.turn_secret = "a secret\rof two lines";
+  CHECK(sluice_open(&config, &none, &err) == SLUICE_E_INVALID);
+  CHECK(std::string(err.field) == "turn_secret");
 }
 
 TEST_CASE("C API: an answer that does not fit leaves nothing behind but its length") {

@@ -52,6 +52,27 @@ TEST_CASE("a server is its ID, its endpoint and how to reach it") {
     check_error(parse_server(bad));
 }
 
+TEST_CASE("a trunk's port that is listened on is refused, on whichever address and shard they meet") {
+  const auto at = [](const char* text) { return *parse_endpoint(text); };
+  const auto clash = [&](const char* trunk, bool media, uint32_t shards, const char* listen) {
+    const Endpoint l = at(listen);
+    const auto checked = check_trunk_ports(trunk_ports(at(trunk), media, shards), {&l, 1});
+    if (!checked) check_error(checked);
+    return checked ? std::string() : checked.error();
+  };
+  CHECK(clash("10.0.0.7:3478", true, 4, "0.0.0.0:3478") ==
+        "10.0.0.7:3478 is also what listen has (0.0.0.0:3478); give trunk or listen another port");
+  CHECK(clash("10.0.0.7:3476", false, 4, "[::]:3478").starts_with("shard 2's 10.0.0.7:3478 is also"));
+  CHECK(clash("10.0.0.7:3478", false, 1, "10.0.0.7:3478").starts_with("10.0.0.7:3478 is also"));
+  CHECK(clash("[::]:3478", true, 1, "192.0.2.1:3478") != "");
+  CHECK(clash("10.0.0.7:65535", false, 2, "0.0.0.0:3478").starts_with("2 shards have no port each"));
+  CHECK(clash("10.0.0.7:3476", true, 4, "0.0.0.0:3478").empty());
+  CHECK(clash("10.0.0.7:3476", false, 2, "0.0.0.0:3478").empty());
+  CHECK(clash("10.0.0.7:3478", true, 1, "10.0.0.8:3478").empty());
+  CHECK(clash("[2001:db8::7]:3478", true, 1, "0.0.0.0:3478").empty());
+  CHECK(clash("10.0.0.7:0", false, 4, "0.0.0.0:0").empty());
+}
+
 TEST_CASE("what clients are told is an address, with the port of a relay in front or without") {
   CHECK(text(*parse_public("203.0.113.7")) == "203.0.113.7:0");
   CHECK(text(*parse_public("203.0.113.7:443")) == "203.0.113.7:443");
