@@ -223,7 +223,8 @@ struct Cli {
   }
 
   void add_clients() {
-    auto* live = app.add_subcommand("top", "Live table of sessions and shards; keys: q quit, s sort");
+    auto* live = app.add_subcommand(
+        "top", "Live table of sessions, servers, TURN allocations and shards; keys: q quit, s sort");
     add_client(*live, top.client);
     live->add_flag("--once", top.once, "Print one table and exit");
     live->add_option("--sort", top.sort, "Column to sort by")

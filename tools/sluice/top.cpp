@@ -83,7 +83,12 @@ std::expected<TopFrame, std::string> fetch(const ClientOptions& client) {
     if (!body) return std::unexpected(body.error());
     document = std::move(*body);
   }
-  return parse_frame(documents);
+  auto frame = parse_frame(documents);
+  if (!frame || frame->turn.allocations == 0) return frame;
+  const auto page = get(client, "/v1/turn/allocations?limit=200");
+  if (!page) return std::unexpected(page.error());
+  add_allocations(*frame, *page);
+  return frame;
 }
 
 void next_sort(TopView& view) {

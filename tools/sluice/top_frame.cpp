@@ -142,6 +142,23 @@ TopTurn turn(const json::object& o) {
   return t;
 }
 
+TopAllocation allocation(const json::object& o) {
+  TopAllocation a;
+  a.id = text(o, "id");
+  a.user = text(o, "user");
+  a.client = text(o, "client");
+  a.transport = text(o, "transport");
+  a.left_s = number_or_zero(o, "lifetime_s");
+  a.up_packets = packets(o, "up");
+  a.up_bytes = bytes(o, "up");
+  a.down_packets = packets(o, "down");
+  a.down_bytes = bytes(o, "down");
+  const auto* relayed = array(o, "relayed");
+  if (relayed == nullptr || relayed->empty() || !relayed->front().is_string()) return a;
+  a.relayed = std::string(relayed->front().get_string()) + (relayed->size() > 1 ? "+" : "");
+  return a;
+}
+
 TopStreams streams(const json::object& o) {
   const auto* ended = object(o, "ended");
   return {.max = count(o, "max"),
@@ -206,6 +223,14 @@ std::expected<TopFrame, std::string> parse_frame(const TopDocuments& documents) 
   for (const auto& v : *threads)
     if (v.is_object()) out.shards.push_back(shard(v.get_object()));
   return out;
+}
+
+void add_allocations(TopFrame& frame, std::string_view document) {
+  const auto page = parse_object(document);
+  const auto* list = page ? array(*page, "allocations") : nullptr;
+  if (list == nullptr) return;
+  for (const auto& v : *list)
+    if (v.is_object()) frame.turn.list.push_back(allocation(v.get_object()));
 }
 
 }  // namespace sluice

@@ -180,6 +180,46 @@ void turn(Screen& screen, const TopFrame& frame, const TopView& view) {
       bits_of(view, t.down_bytes, old(&TopTurn::down_bytes))));
 }
 
+constexpr std::string_view kAllocationRow = "{:>15} {:<23} {:<4} {:<27} {:>6} {:>8} {:>8} {:>8} {:>8}";
+
+void allocation_row(Screen& screen, const TopAllocation& a, const TopView& view) {
+  using A = TopAllocation;
+  const A* b = nullptr;
+  if (view.before != nullptr)
+    for (const A& o : view.before->turn.list)
+      if (o.id == a.id) b = &o;
+  const auto old = [&](uint64_t A::* field) { return b == nullptr ? nullptr : &(b->*field); };
+  screen.line(fmt::format(
+      fmt::runtime(kAllocationRow), printable(a.user, 15), printable(a.client, 23), printable(a.transport, 4),
+      printable(a.relayed, 27), age(a.left_s), rate_of(view, a.up_packets, old(&A::up_packets)),
+      rate_of(view, a.down_packets, old(&A::down_packets)), bits_of(view, a.up_bytes, old(&A::up_bytes)),
+      bits_of(view, a.down_bytes, old(&A::down_bytes))));
+}
+
+/// Those that have carried most: an order that does not change with every breath.
+void allocations(Screen& screen, const TopFrame& frame, const TopView& view) {
+  const TopTurn& t = frame.turn;
+  constexpr size_t kAround = 4, kForSessions = 6;
+  const size_t taken = screen.lines() + kAround + (frame.relay.alone ? 0 : kForSessions);
+  size_t shown = t.list.size();
+  if (view.height != 0) {
+    shown = std::min(shown, view.height - std::min(view.height, taken));
+    if (!frame.relay.alone) shown = std::min(shown, view.height / 4);
+  }
+  if (shown == 0) return;
+  std::vector<const TopAllocation*> order;
+  for (const auto& a : t.list) order.push_back(&a);
+  const auto carried = [](const TopAllocation* a) { return a->up_bytes + a->down_bytes; };
+  std::ranges::sort(order, [&](const TopAllocation* a, const TopAllocation* b) {
+    return carried(a) != carried(b) ? carried(a) > carried(b) : a < b;
+  });
+  screen.line(fmt::format(fmt::runtime(kAllocationRow), "USER", "CLIENT", "BY", "RELAYED", "LEFT", "UP/S",
+                          "DOWN/S", "UP b/s", "DOWN b/s"),
+              kBold);
+  for (size_t i = 0; i < shown; ++i) allocation_row(screen, *order[i], view);
+  if (t.allocations > shown) screen.line(fmt::format("... and {} more", t.allocations - shown));
+}
+
 void direct(Screen& screen, const TopRelay& r, const TopView& view) {
   constexpr size_t kLines = 1, kForSessions = 6;
   if (!r.direct || screen.full(kLines + kForSessions)) return;
@@ -271,6 +311,7 @@ std::string render_top(const TopFrame& frame, const TopView& view) {
   shards(screen, frame, view);
   relay(screen, frame, view);
   turn(screen, frame, view);
+  allocations(screen, frame, view);
   streams(screen, frame.streams);
   direct(screen, frame.relay, view);
   // A relay alone has none, and nobody to tell how to make one.

@@ -49,10 +49,18 @@ struct TopRelay {
   std::vector<TopServer> servers;
 };
 
+struct TopAllocation {
+  std::string id, user, client, transport;
+  std::string relayed;  ///< the first family's, with a + where there are two
+  double left_s = 0;
+  uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+};
+
 struct TopTurn {
   bool on = false;
   uint64_t allocations = 0, max_allocations = 0, created = 0, refused = 0, unauthenticated = 0, quota = 0;
   uint64_t up_packets = 0, up_bytes = 0, down_packets = 0, down_bytes = 0;
+  std::vector<TopAllocation> list;  ///< a page of them
 };
 
 struct TopStreams {
@@ -77,6 +85,9 @@ struct TopDocuments {
 };
 /// The error names the document.
 std::expected<TopFrame, std::string> parse_frame(const TopDocuments& documents);
+
+/// A page of /v1/turn/allocations, for who has some; what is none adds nothing.
+void add_allocations(TopFrame& frame, std::string_view document);
 
 inline constexpr std::string_view kSortKeys[] = {"age", "loss", "jitter", "rtt", "rate", "drops", "name"};
 bool valid_sort(std::string_view key);

@@ -126,6 +126,36 @@ TEST_CASE("TURN is one line, with its rates") {
   CHECK(render_top(frame(), {}).find("TURN") == std::string::npos);
 }
 
+TEST_CASE("allocations are listed, those that carried most first, within the terminal's height") {
+  TopFrame now = relay_frame();
+  add_allocations(now, "no document");
+  add_allocations(now,
+                  R"({"total":12,"next":"2","allocations":[7,{"id":"1","user":"bob","client":"192.0.2.x:5",
+    "transport":"udp","relayed":["192.0.2.1:50000"],"lifetime_s":599,
+    "up":{"packets":10,"bytes":1000},"down":{"packets":5,"bytes":500}},
+    {"id":"2","user":"al\u001bice","client":"192.0.2.x:6","transport":"tls","relayed":["192.0.2.1:50001","[::1]:2"],
+    "lifetime_s":60,"up":{"packets":20,"bytes":2000},"down":{"packets":0,"bytes":0}}]})");
+  REQUIRE(now.turn.list.size() == 2);
+  TopFrame before = now;
+  now.turn.list[1].up_packets += 100;
+  now.turn.list[1].up_bytes += 125'000;
+  const TopView view{.width = 200, .height = 0, .before = &before, .seconds = 2};
+  const std::string text = render_top(now, view);
+  CHECK(text.find("al?ice") < text.find("bob"));
+  CHECK(text.find("tls  192.0.2.1:50001+              1m00       50        0     500k       0k") !=
+        std::string::npos);
+  CHECK(text.find("udp  192.0.2.1:50000               9m59") != std::string::npos);
+  CHECK(text.find("... and 10 more") != std::string::npos);
+  for (size_t height = 1; height < 40; ++height) {
+    const auto small = lines(render_top(now, {.width = 120, .height = height}));
+    CHECK(small.size() <= height);
+  }
+  CHECK(render_top(now, {.width = 120, .height = 10}).find("RELAYED") == std::string::npos);
+  CHECK(render_top(relay_frame(), {}).find("RELAYED") == std::string::npos);
+  now.relay.alone = true;
+  CHECK(render_top(now, {.width = 120, .height = 20}).find("bob") != std::string::npos);
+}
+
 TEST_CASE("TCP and TLS connections are one line, once there has been any") {
   TopFrame f = relay_frame();
   CHECK(
