@@ -81,10 +81,11 @@ ice::ShardKeys Engine::shard_keys() const {
 
 ShardLimits Engine::limits() const {
   ShardLimits l;
-  l.sessions = config_.max_sessions;
-  l.rooms = config_.max_rooms;
+  // Where no call ends, what sessions would need is not even address space.
+  l.sessions = config_.media ? config_.max_sessions : 1;
+  l.rooms = config_.media ? config_.max_rooms : 1;
   // Every path that a session may have here, and every address that it may be handed over from.
-  l.flows = (ice::kMaxPaths + HandedOver::kMax) * config_.max_sessions;
+  l.flows = (ice::kMaxPaths + HandedOver::kMax) * l.sessions;
   l.pool_slots = config_.pool_slots != 0 ? config_.pool_slots : derived_pool_slots(config_);
   if (turn_ != nullptr) l.turn = turn_->limits();
   if (config_.relay.on || turn_ != nullptr)

@@ -101,6 +101,29 @@ TEST_CASE("C API: what a caller leaves out or makes up is named, not followed") 
   CHECK(std::string(err.field) == "turn_secret");
 }
 
+TEST_CASE("C API: a relay alone reserves nothing for the sessions that it cannot have") {
+  const auto keys = [](sluice_tier tier, unsigned sessions) {
+    const char* listen = "127.0.0.1:0";
+    sluice_config config;
+    sluice_config_init(&config);
+    config.listen = &listen;
+    config.listen_count = 1;
+    config.shards = 1;
+    config.tier = tier;
+    config.max_sessions = sessions;
+    sluice_engine* e = nullptr;
+    REQUIRE(sluice_open(&config, &e, nullptr) == SLUICE_OK);
+    std::string text(sluice_describe(e, nullptr, 0) + 1, '\0');
+    sluice_describe(e, text.data(), text.size());
+    sluice_close(e);
+    const size_t at = text.find("SRTP keys");
+    REQUIRE(at != std::string::npos);
+    return std::stoul(text.substr(at + std::string_view("SRTP keys").size()));
+  };
+  CHECK(keys(SLUICE_TIER_RELAY, 4096) == keys(SLUICE_TIER_RELAY, 1));
+  CHECK(keys(SLUICE_TIER_BOTH, 4096) == 4096 * keys(SLUICE_TIER_BOTH, 1));
+}
+
 TEST_CASE("C API: an answer that does not fit leaves nothing behind but its length") {
   Engine e;
   const std::string text = offer("offer-chromium156-whip.sdp");
