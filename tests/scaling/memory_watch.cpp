@@ -8,6 +8,7 @@
 #include <new>
 
 #include <sys/mman.h>
+#include <sys/rseq.h>
 
 namespace sluice::test {
 namespace {
@@ -28,9 +29,17 @@ void unmap(std::span<T> s) {
   munmap(s.data(), s.size_bytes());
 }
 
+/// Where the kernel writes which core this thread is on, whenever that changes; null if nowhere.
+const std::byte* core_line() {
+  if (__rseq_size == 0) return nullptr;
+  const auto at =
+      reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + static_cast<uintptr_t>(__rseq_offset);
+  return reinterpret_cast<const std::byte*>(at / MemoryWatch::kLine * MemoryWatch::kLine);
+}
+
 }  // namespace
 
-MemoryWatch::MemoryWatch(std::span<const uintptr_t> stacks) {
+MemoryWatch::MemoryWatch(std::span<const uintptr_t> stacks) : core_line_(core_line()) {
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   size_t total = 0;
   std::ifstream maps("/proc/self/maps");
@@ -65,7 +74,7 @@ void MemoryWatch::for_each_changed(F&& f) {
       const std::byte* const live = r.from + block;
       if (std::memcmp(copy, live, kBlock) == 0) continue;
       for (size_t at = 0; at < kBlock; at += kLine)
-        if (std::memcmp(copy + at, live + at, kLine) != 0)
+        if (live + at != core_line_ && std::memcmp(copy + at, live + at, kLine) != 0)
           f((r.at + block + at) / kLine, copy + at, live + at);
       std::memcpy(copy, live, kBlock);
     }

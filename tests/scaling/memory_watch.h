@@ -46,6 +46,7 @@ class MemoryWatch {
   template <class F>
   void for_each_changed(F&& f);
 
+  const std::byte* core_line_;  ///< the kernel's, of the thread that made this
   std::vector<Region> regions_;
   std::span<std::byte> copy_;
   std::span<uint8_t> writers_;   ///< per line: a bit per writer
