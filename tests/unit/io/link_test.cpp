@@ -361,7 +361,10 @@ TEST_CASE("behind a router every address is known from its first packet on, with
     Remote moved(hosts, text_of(Endpoint{other, 0}));
     std::optional<Tap> w;
     hosts.there([&] { w.emplace("wb"); });
-    until([&] { return sender.send("again", from, moved.here()) == 1; });
+    until([&] {
+      return sender.send("x", from, nth_of(known, ++fresh)) == 1 &&
+             sender.send("again", from, moved.here()) == 1;
+    });
     CHECK(moved.receive().bytes == "again");
     const auto seen = w->next(moved.here().port);
     REQUIRE(seen);
