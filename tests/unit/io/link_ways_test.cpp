@@ -1,0 +1,139 @@
+// Transmit with prebuilt headers through routers: what of the kernel's routes holds for whole prefixes, and
+// until when. Needs root, like link_test.cpp.
+#include "tests/unit/io/link_rig.h"
+
+namespace sluice::io::test {
+namespace {
+
+TEST_CASE("a route that changes is followed, and behind a router long packets are the kernel's affair") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  Sender sender;
+  const Endpoint from = ep("10.77.0.1:4000");
+  hosts.run_there("ip addr add 203.0.113.7/32 dev lo");
+  hosts.run_there("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.wb.rp_filter=0");
+  TwoHosts::run("ip route add 203.0.113.0/24 via 10.77.0.2");
+  Remote remote(hosts, "203.0.113.7:0");
+  std::optional<Tap> v;
+  std::optional<Tap> w;
+  hosts.there([&] { v.emplace("vb"), w.emplace("wb"); });
+  const auto warm_up = [&] {
+    sender.warm_up(from, remote.here());
+    v->clear();
+    w->clear();
+  };
+  const auto is_through = [&](Tap& tap) {
+    bool any = false;
+    while (const auto s = tap.next(remote.here().port)) any = any || as_text(s->datagram.payload) == "here";
+    return any;
+  };
+  warm_up();
+  CHECK(sender.send("here", from, remote.here()) == 1);
+  CHECK(remote.receive().bytes == "here");
+  CHECK(is_through(*v));
+  CHECK_FALSE(is_through(*w));
+
+  const uint64_t too_long = sender.counters().too_long;
+  CHECK(sender.send(std::string(1252, 'x'), from, remote.here()) == 1);
+  CHECK(sender.send(std::string(1253, 'x'), from, remote.here()) == 0);
+  CHECK(sender.counters().too_long == too_long + 1);
+  CHECK(remote.receive().bytes.size() == 1252);
+  CHECK(remote.receive().bytes.size() == 1253);
+
+  const uint64_t invalidations = sender.neighbours->counters().invalidations;
+  TwoHosts::run("ip route replace 203.0.113.0/24 via 10.78.0.2 dev wa");
+  until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+  CHECK(sender.send("by socket", from, remote.here()) == 0);
+  CHECK(remote.receive().bytes == "by socket");
+  warm_up();
+  CHECK(sender.send("here", from, remote.here()) == 1);
+  CHECK(remote.receive().bytes == "here");
+  CHECK(is_through(*w));
+  CHECK_FALSE(is_through(*v));
+}
+
+/// Networks behind the other host, which is asked for nothing.
+struct Routed {
+  const char *from, *router, *other_router, *net, *known, *moved;
+};
+constexpr Routed kRouted[] = {
+    {"10.77.0.1:4000", "10.77.0.2:9", "10.78.0.2:9", "100.64.0.0/10", "100.64.0.7", "100.64.0.8"},
+    {"[fd77::1]:4000", "[fd77::2]:9", "[fd78::2]:9", "fd99::/64", "fd99::7", "fd99::8"},
+};
+
+/// Address `i` of the network that begins at `first`, in which there are far more than a test comes to ask
+/// for.
+Endpoint nth_of(Address first, uint32_t i) {
+  store_be<uint32_t>(first.b.data() + 12, load_be<uint32_t>(first.b.data() + 12) + i);
+  return {first, kDiscard};
+}
+
+template <class T>
+std::string text_of(const T& address) {
+  EndpointText buffer;
+  return std::string(format(address, buffer));
+}
+
+TEST_CASE("behind a router every address is known from its first packet on, without a question") {
+  if (!permitted()) return;
+  for (const Routed& c : kRouted) {
+    CAPTURE(c.net);
+    TwoHosts hosts;
+    const Endpoint from = ep(c.from), router = ep(c.router), other_router = ep(c.other_router);
+    const Address known = *parse_address(c.known), other = *parse_address(c.moved);
+    const char* host = known.is_v4() ? "/32" : "/128";
+    for (const char* a : {c.known, c.moved}) hosts.run_there(fmt::format("ip addr add {}{} dev lo", a, host));
+    hosts.run_there("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.wb.rp_filter=0");
+    const auto via = [](std::string_view net, const Endpoint& e) {
+      return fmt::format("ip route add {} via {}", net, text_of(e.addr));
+    };
+    TwoHosts::run(via(c.net, router));
+    Sender sender;
+    sender.warm_up(from, router);
+    sender.warm_up(from, other_router);
+    uint32_t fresh = 20;
+    until([&] { return sender.send("x", from, nth_of(known, ++fresh)) == 1; });
+    const uint64_t queries = sender.neighbours->counters().queries;
+    Remote remote(hosts, text_of(Endpoint{known, 0}));
+    CHECK(sender.send("first", from, remote.here()) == 1);
+    CHECK(remote.receive().bytes == "first");
+
+    // A network within, another way.
+    const uint64_t invalidations = sender.neighbours->counters().invalidations;
+    TwoHosts::run(via(fmt::format("{}{}", c.moved, host), other_router));
+    until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+    Remote moved(hosts, text_of(Endpoint{other, 0}));
+    std::optional<Tap> w;
+    hosts.there([&] { w.emplace("wb"); });
+    until([&] {
+      return sender.send("x", from, nth_of(known, ++fresh)) == 1 &&
+             sender.send("again", from, moved.here()) == 1;
+    });
+    CHECK(moved.receive().bytes == "again");
+    const auto seen = w->next(moved.here().port);
+    REQUIRE(seen);
+    CHECK(as_text(seen->datagram.payload) == "again");
+    CHECK(sender.neighbours->counters().queries == queries);
+  }
+}
+
+TEST_CASE("where rules choose among tables every address is asked for") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add 100.64.0.0/10 via 10.77.0.2");
+  Sender sender;
+  const Endpoint from = ep("10.77.0.1:4000"), late = ep("100.127.0.1:9");
+  const Address first = *parse_address("100.64.0.0");
+  uint32_t fresh = 20;
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+  const uint64_t invalidations = sender.neighbours->counters().invalidations;
+  TwoHosts::run("ip rule add to 100.64.0.9 table 100");
+  until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+  const uint64_t queries = sender.neighbours->counters().queries;
+  CHECK(sender.send("x", from, late) == 0);
+  until([&] { return sender.send("x", from, late) == 1; });
+  CHECK(sender.neighbours->counters().queries > queries);
+}
+
+}  // namespace
+}  // namespace sluice::io::test
