@@ -38,22 +38,6 @@ constexpr size_t kDestinationsMax = 1u << 20;
 /// Epochs between two times that every neighbour is forgotten for want of room.
 constexpr uint32_t kForgetEvery = 12;
 
-/// Whether a path that was taken from `before` could be another by `now`: one of its ends or ways has gone,
-/// or a new route lies within a way.
-bool may_mislead(std::span<const KnownRoute> before, std::span<const KnownRoute> now) {
-  using Kind = KnownRoute::Kind;
-  const auto is_in = [](std::span<const KnownRoute> all, const KnownRoute& r) {
-    return std::ranges::find(all, r) != all.end();
-  };
-  const auto was_used = [&](const KnownRoute& r) { return r.kind != Kind::ask && !is_in(now, r); };
-  const auto lies_within = [&](const KnownRoute& r) {
-    return !is_in(before, r) && std::ranges::any_of(before, [&](const KnownRoute& way) {
-      return way.kind == Kind::gateway && way.bits <= r.bits && way.covers(r.prefix);
-    });
-  };
-  return std::ranges::any_of(before, was_used) || std::ranges::any_of(now, lies_within);
-}
-
 }  // namespace
 
 struct Neighbours::Impl {

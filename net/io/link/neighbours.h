@@ -33,9 +33,11 @@ struct ShardPaths;  // paths.h
 ///
 /// A change of a neighbour is one atomic store, and transmitters use it from their next packet on; a change
 /// of routes, rules, addresses or links invalidates every path at once, so that its packets go by the sockets
-/// until it is asked for again. Only neighbours in the states REACHABLE, STALE, DELAY, PROBE and PERMANENT
-/// are used, only on running Ethernet interfaces that do ARP. Paths through a router are limited to 1280
-/// bytes (RFC 8200 §5), since only the kernel hears of narrower ones.
+/// until it is asked for again. Behind a router a whole prefix is known at once, so with a default route any
+/// other route that appears counts as such a change (an address on a new interface brings some), but one of
+/// link-local or multicast addresses. Only neighbours in the states REACHABLE, STALE, DELAY, PROBE and
+/// PERMANENT are used, only on running Ethernet interfaces that do ARP. Paths through a router are limited to
+/// 1280 bytes (RFC 8200 §5), since only the kernel hears of narrower ones.
 class Neighbours {
  public:
   /// The error, where frames are not permitted (no CAP_NET_RAW) or routes cannot be asked for, says what to

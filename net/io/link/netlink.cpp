@@ -207,7 +207,7 @@ std::optional<TableRoute> parse_table_route(Bytes body) {
   return t;
 }
 
-bool is_usual_rule(Bytes body) {
+std::optional<uint32_t> usual_rule(Bytes body) {
   const auto m = as<fib_rule_hdr>(body);
   uint32_t table = m.table, priority = 0;
   bool usual = body.size() >= sizeof m && m.action == FR_ACT_TO_TBL && m.flags == 0 && m.tos == 0 &&
@@ -223,8 +223,10 @@ bool is_usual_rule(Bytes body) {
       usual = false;
   });
   const std::pair<uint32_t, uint32_t> rule{priority, table};
-  return usual &&
-         (rule == std::pair{0U, 255U} || rule == std::pair{32766U, 254U} || rule == std::pair{32767U, 253U});
+  if (!usual ||
+      (rule != std::pair{0U, 255U} && rule != std::pair{32766U, 254U} && rule != std::pair{32767U, 253U}))
+    return std::nullopt;
+  return table;
 }
 
 bool dump(uint16_t type, bool ipv4, const std::function<bool(Bytes)>& f) {

@@ -69,8 +69,8 @@ std::optional<NeighbourInfo> parse_neighbour(Bytes body);
 std::optional<Address> parse_address_message(Bytes body);
 /// Empty also for a copy that the kernel keeps for one destination.
 std::optional<TableRoute> parse_table_route(Bytes body);
-/// Whether a rule is one of those that every host begins with: local, main, default.
-bool is_usual_rule(Bytes body);
+/// The table of a rule that is one of those that every host begins with: local, main, default.
+std::optional<uint32_t> usual_rule(Bytes body);
 
 /// f(Bytes body) for everything of one kind (RTM_GETROUTE, RTM_GETRULE) and family, asked for by a socket of
 /// its own; stops when that says false. False: stopped, or refused.

@@ -13,9 +13,16 @@ using Kind = KnownRoute::Kind;
 /// More routes than that are not even read to their end.
 constexpr size_t kMostRead = 1024;
 
+/// Those of the local and the main table are there, and no others but that of the default table.
 bool only_usual_rules(bool ipv4) {
-  bool usual = true;
-  return dump(RTM_GETRULE, ipv4, [&](Bytes body) { return usual = is_usual_rule(body); }) && usual;
+  bool local = false, main = false;
+  const bool usual = dump(RTM_GETRULE, ipv4, [&](Bytes body) {
+    const auto table = usual_rule(body);
+    local |= table == RT_TABLE_LOCAL;
+    main |= table == RT_TABLE_MAIN;
+    return table.has_value();
+  });
+  return usual && local && main;
 }
 
 bool same_prefix(const RouteInfo& a, const RouteInfo& b) {
@@ -25,7 +32,9 @@ bool same_prefix(const RouteInfo& a, const RouteInfo& b) {
 Kind kind_of(const TableRoute& t) {
   constexpr uint8_t kHost = 128;
   const RouteInfo& r = t.route;
-  if (t.table == RT_TABLE_LOCAL) return r.type == RTN_LOCAL && r.prefix_bits == kHost ? Kind::own : Kind::ask;
+  // RFC 1122 §3.2.1.3, RFC 4291 §2.5.3: no source of what leaves the host.
+  const bool is_source = r.type == RTN_LOCAL && r.prefix_bits == kHost && !r.prefix.is_loopback();
+  if (t.table == RT_TABLE_LOCAL) return is_source ? Kind::own : Kind::ask;
   const bool one_way = t.plain && r.type == RTN_UNICAST && !r.dead && !r.encapsulated && r.gateway;
   return one_way ? Kind::gateway : Kind::ask;
 }

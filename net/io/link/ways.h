@@ -37,6 +37,7 @@ struct KnownRoute {
   HopRef hop;  ///< of a gateway
 
   bool covers(const Address& a) const;
+  bool covers(const KnownRoute& r) const { return bits <= r.bits && covers(r.prefix); }
   bool operator==(const KnownRoute&) const = default;
 };
 
@@ -65,10 +66,35 @@ inline std::optional<HopRef> Ways::find(const Address& source, const Address& de
   const auto is_source = [&](const KnownRoute& r) {
     return r.kind == KnownRoute::Kind::own && r.prefix == source;
   };
-  if (std::ranges::none_of(all(), is_source) || source.is_v4() != destination.is_v4()) return {};
+  if (std::ranges::none_of(all(), is_source) || source.is_v4() != destination.is_v4() ||
+      destination.is_unspecified())
+    return {};
   const auto at = std::ranges::find_if(all(), [&](const KnownRoute& r) { return r.covers(destination); });
   if (at == all().end() || at->kind != KnownRoute::Kind::gateway) return {};
   return at->hop;
+}
+
+/// Whether a path that was taken from `before` could be another by `now`: one of its ends or ways has gone,
+/// or a new route decides about addresses of a way. Both as Ways has them, the first that covers decides.
+inline bool may_mislead(std::span<const KnownRoute> before, std::span<const KnownRoute> now) {
+  using Kind = KnownRoute::Kind;
+  const auto is_in = [](std::span<const KnownRoute> all, const KnownRoute& r) {
+    return std::ranges::find(all, r) != all.end();
+  };
+  const auto was_used = [&](const KnownRoute& r) { return r.kind != Kind::ask && !is_in(now, r); };
+  if (std::ranges::any_of(before, was_used)) return true;
+  const auto decides = [&](size_t i) {
+    const KnownRoute& r = now[i];
+    const auto hides = [&](const KnownRoute& first) { return first.covers(r); };
+    const auto yields = [&](const KnownRoute& way) {
+      return way.kind == Kind::gateway && is_in(before, way) && (way.covers(r) || r.covers(way));
+    };
+    return !is_in(before, r) && std::ranges::none_of(now.first(i), hides) &&
+           std::ranges::any_of(now.subspan(i + 1), yields);
+  };
+  for (size_t i = 0; i < now.size(); ++i)
+    if (decides(i)) return true;
+  return false;
 }
 
 }  // namespace sluice::io::link

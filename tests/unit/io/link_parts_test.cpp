@@ -75,15 +75,17 @@ std::vector<uint8_t> neighbour_message(Bytes address, Bytes mac) {
   return b;
 }
 
+using Kind = KnownRoute::Kind;
+
+KnownRoute route(std::string_view prefix, uint8_t bits, Kind kind, uint16_t hop = 0) {
+  KnownRoute r{.prefix = *parse_address(prefix), .bits = bits, .kind = kind, .hop = {}};
+  r.hop.hop = hop;
+  return r;
+}
+
 TEST_CASE("the first route that covers an address decides, and only from an address of this host") {
-  using Kind = link::KnownRoute::Kind;
-  const auto route = [](std::string_view prefix, uint8_t bits, Kind kind, uint16_t hop = 0) {
-    link::KnownRoute r{.prefix = *parse_address(prefix), .bits = bits, .kind = kind, .hop = {}};
-    r.hop.hop = hop;
-    return r;
-  };
-  link::Ways w;
-  for (const link::KnownRoute& r :
+  Ways w;
+  for (const KnownRoute& r :
        {route("192.0.2.1", 128, Kind::own), route("2001:db8::1", 128, Kind::own),
         route("198.51.100.0", 96 + 28, Kind::ask), route("198.51.100.0", 96 + 23, Kind::gateway, 2),
         route("0.0.0.0", 96, Kind::gateway, 1), route("::", 0, Kind::gateway, 3)})
@@ -102,6 +104,45 @@ TEST_CASE("the first route that covers an address decides, and only from an addr
   CHECK(hop("2001:db8::1", "2001:db8:1::1") == 3);
   CHECK(hop("2001:db8::1", "203.0.113.1") == -1);
   CHECK(hop("192.0.2.1", "2001:db8:1::1") == -1);
+  // No default route leads to the unspecified address.
+  CHECK(hop("192.0.2.1", "0.0.0.0") == -1);
+  CHECK(hop("2001:db8::1", "::") == -1);
+}
+
+TEST_CASE("what was taken from ways holds until a route in front of them decides otherwise") {
+  const KnownRoute multicast = route("ff00::", 8, Kind::ask), link_local = route("fe80::", 10, Kind::ask);
+  const KnownRoute mine = route("192.0.2.1", 128, Kind::own);
+  const KnownRoute narrow = route("100.64.0.0", 96 + 16, Kind::gateway, 1);
+  const KnownRoute rest = route("0.0.0.0", 96, Kind::gateway, 2), rest6 = route("::", 0, Kind::gateway, 3);
+  const std::vector<KnownRoute> before{multicast, link_local, mine, narrow, rest, rest6};
+  const auto with = [&](size_t at, const KnownRoute& r) {
+    auto now = before;
+    now.insert(now.begin() + static_cast<ptrdiff_t>(at), r);
+    return may_mislead(before, now);
+  };
+  const auto without = [&](size_t at) {
+    auto now = before;
+    now.erase(now.begin() + static_cast<ptrdiff_t>(at));
+    return may_mislead(before, now);
+  };
+  CHECK_FALSE(may_mislead(before, before));
+  CHECK_FALSE(may_mislead({}, before));
+  for (const size_t used : {2u, 3u, 4u, 5u}) CHECK(without(used));
+  for (const size_t asked : {0u, 1u}) CHECK_FALSE(without(asked));
+  CHECK(with(3, route("100.64.7.0", 96 + 24, Kind::gateway, 4)));
+  CHECK(with(3, route("198.51.100.0", 96 + 24, Kind::ask)));
+  // Local addresses are looked at before any way, however narrow: here all of a way's are this host's now.
+  CHECK(with(2, route("100.64.0.0", 96 + 10, Kind::ask)));
+  CHECK(with(2, route("192.0.2.2", 128, Kind::own)));
+  // In the main table the longer prefix goes first.
+  auto now = before;
+  now.erase(now.begin() + 4);
+  CHECK_FALSE(may_mislead(now, before));
+  // What every interface brings is asked for anyhow.
+  CHECK_FALSE(with(3, route("fe80::", 64, Kind::ask)));
+  CHECK_FALSE(with(2, route("fe80::5", 128, Kind::own)));
+  CHECK_FALSE(with(2, route("ff00::", 8, Kind::ask)));
+  CHECK(with(3, route("2001:db8::", 64, Kind::ask)));
 }
 
 TEST_CASE("a neighbour's announcement is read whole, and cut short at any byte does no harm") {

@@ -79,6 +79,12 @@ struct Sender {
   void warm_up(const Endpoint& from, const Endpoint& to) {
     until([&] { return send("warm-up", from, {to.addr, kDiscard}) == 1; });
   }
+  /// Sends to an address to which no way leads until that was answered. Ways that were old when the question
+  /// came are in the answer's company.
+  void until_answered(const Endpoint& from, const Endpoint& to) {
+    const uint64_t before = counters().not_suited;
+    until([&] { return send("warm-up", from, to), counters().not_suited > before; });
+  }
   uint64_t frames() const { return transmitter->counters().frames; }
   const LinkCounters& counters() const { return transmitter->counters(); }
 

@@ -135,5 +135,80 @@ TEST_CASE("where rules choose among tables every address is asked for") {
   CHECK(sender.neighbours->counters().queries > queries);
 }
 
+TEST_CASE("no way is taken from an address of loopback, nor to the unspecified one") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add default via 10.77.0.2 && ip -6 route add default via fd77::2");
+  Sender sender;
+  const struct {
+    const char *from, *router, *to, *loopback, *unspecified;
+  } cases[] = {{"10.77.0.1:4000", "10.77.0.2:9", "100.64.0.0", "127.0.0.1:4000", "0.0.0.0:9"},
+               {"[fd77::1]:4000", "[fd77::2]:9", "2001:db8::", "[::1]:4000", "[::]:9"}};
+  for (const auto& c : cases) {
+    CAPTURE(c.from);
+    const Endpoint from = ep(c.from);
+    const Address first = *parse_address(c.to);
+    sender.warm_up(from, ep(c.router));
+    uint32_t fresh = 20;
+    until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+    CHECK(sender.send("x", ep(c.loopback), nth_of(first, fresh)) == 0);
+    CHECK(sender.send("x", from, ep(c.unspecified)) == 0);
+  }
+}
+
+TEST_CASE("a local route above a way takes its addresses back") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add 100.64.0.0/16 via 10.77.0.2");
+  Sender sender;
+  const Endpoint from = ep("10.77.0.1:4000");
+  const Address first = *parse_address("100.64.0.0");
+  sender.warm_up(from, ep("10.77.0.2:9"));
+  uint32_t fresh = 20;
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+  TwoHosts::run("ip route add local 100.64.0.0/10 dev lo");
+  sender.until_answered(from, ep("127.0.0.1:9"));
+  CHECK(sender.send("x", from, nth_of(first, fresh)) == 0);
+  CHECK(sender.send("x", from, nth_of(first, ++fresh)) == 0);
+}
+
+TEST_CASE("beside a default route a new interface invalidates nothing before it has addresses") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add default via 10.77.0.2 && ip -6 route add default via fd77::2");
+  Sender sender;
+  const Endpoint from = ep("[fd77::1]:4000");
+  const Address first = *parse_address("2001:db8::");
+  sender.warm_up(from, ep("[fd77::2]:9"));
+  uint32_t fresh = 20;
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+  const uint64_t invalidations = sender.neighbours->counters().invalidations;
+  TwoHosts::run(
+      "ip link add d0 type veth peer name e0 && ip link set d0 addrgenmode none && "
+      "ip link set e0 addrgenmode none && ip link set d0 up && ip link set e0 up && "
+      "ip -6 addr add fe80::5/64 dev d0 nodad");
+  sender.until_answered(from, ep("[::1]:9"));
+  CHECK(sender.neighbours->counters().invalidations == invalidations);
+}
+
+TEST_CASE("without the rule of the main table no way of it is taken") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add 100.64.0.0/10 via 10.77.0.2");
+  Sender sender({.revalidate_every = millis(5)});
+  const Endpoint from = ep("10.77.0.1:4000");
+  const Address first = *parse_address("100.64.0.0");
+  sender.warm_up(from, ep("10.77.0.2:9"));
+  uint32_t fresh = 20;
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+  const uint64_t invalidations = sender.neighbours->counters().invalidations;
+  TwoHosts::run("ip rule del pref 32766");
+  until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+  sender.until_answered(from, ep("10.77.0.2:9"));
+  for (int i = 0; i < 20; ++i) CHECK(sender.send("x", from, nth_of(first, ++fresh)) == 0);
+  TwoHosts::run("ip rule add pref 32766 table main");
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+}
+
 }  // namespace
 }  // namespace sluice::io::test
