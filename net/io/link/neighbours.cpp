@@ -82,7 +82,7 @@ struct Neighbours::Impl {
   std::set<Address> sources;
   Ways ways;  // as published last
   bool tables_changed = true;
-  Micros tables_at{};  // not read before, where they were not simple enough
+  Micros tables_at{};  // not read before, where they were not simple enough or could not be read
   Micros next_tick;
 
   HopTable hops;
@@ -298,6 +298,7 @@ std::vector<KnownRoute> Neighbours::Impl::known_routes() {
   std::vector<KnownRoute> known;
   const auto rows = read_tables(Ways::kMax);
   if (!rows) {
+    tables_changed = rows.error() == Unread::failed;
     tables_at = monotonic_now() + options.revalidate_every;
     return known;
   }

@@ -229,25 +229,34 @@ std::optional<uint32_t> usual_rule(Bytes body) {
   return table;
 }
 
-bool dump(uint16_t type, bool ipv4, const std::function<bool(Bytes)>& f) {
+std::optional<int> read_dump(Bytes datagram, const std::function<bool(Bytes)>& f) {
+  std::optional<int> end;
+  for_each_message(datagram, [&](const MessageHeader& h, Bytes body) {
+    if (end) return;
+    if (h.flags & NLM_F_DUMP_INTR)
+      end = EINTR;
+    else if (h.type == NLMSG_DONE || h.type == NLMSG_ERROR)  // both begin with an errno's negative, or 0
+      end = as<int>(body) < 0 ? -as<int>(body) : h.type == NLMSG_DONE ? 0 : EBADMSG;
+    else if (!f(body))
+      end = ECANCELED;
+  });
+  return end;
+}
+
+int dump(uint16_t type, bool ipv4, const std::function<bool(Bytes)>& f) {
   const Fd fd = netlink_socket(0);
   const timeval patience{.tv_sec = 1, .tv_usec = 0};
-  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return false;
+  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return errno;
   rtmsg m{};  // a rule's header is of the same size, and begins with the family too
   m.rtm_family = ipv4 ? AF_INET : AF_INET6;
   Request<rtmsg> r(type, NLM_F_DUMP, m);
-  if (::send(fd.get(), r.bytes().data(), r.bytes().size(), 0) < 0) return false;
+  if (::send(fd.get(), r.bytes().data(), r.bytes().size(), 0) < 0) return errno;
   std::vector<uint8_t> buffer(32'768);
-  for (bool done = false, ok = true; ok;) {
+  for (;;) {
     const auto datagram = receive_into(fd.get(), buffer);
-    if (!datagram) return false;
-    for_each_message(*datagram, [&](uint16_t got, uint32_t, Bytes body) {
-      done |= got == NLMSG_DONE;
-      if (got == NLMSG_ERROR || (!done && ok && !f(body))) ok = false;
-    });
-    if (done) return ok;
+    if (!datagram) return datagram.error();
+    if (const auto end = read_dump(*datagram, f)) return *end;
   }
-  return false;
 }
 
 std::optional<Address> parse_address_message(Bytes body) {
@@ -324,10 +333,10 @@ std::expected<Bytes, int> Asker::answer(uint32_t sequence, uint16_t type) {
   const auto datagram = receive_into(fd_.get(), buffer_);
   if (!datagram) return std::unexpected(datagram.error() == EAGAIN ? ETIMEDOUT : datagram.error());
   std::expected<Bytes, int> found = std::unexpected(EINTR);
-  for_each_message(*datagram, [&](uint16_t got, uint32_t seq, Bytes body) {
-    if (seq != sequence) return;  // of a question that was given up
-    if (got == type) found = body;
-    if (got != NLMSG_ERROR) return;
+  for_each_message(*datagram, [&](const MessageHeader& h, Bytes body) {
+    if (h.sequence != sequence) return;  // of a question that was given up
+    if (h.type == type) found = body;
+    if (h.type != NLMSG_ERROR) return;
     const int error = as<nlmsgerr>(body).error;
     found = std::unexpected(error < 0 ? -error : EBADMSG);
   });

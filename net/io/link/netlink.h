@@ -73,8 +73,10 @@ std::optional<TableRoute> parse_table_route(Bytes body);
 std::optional<uint32_t> usual_rule(Bytes body);
 
 /// f(Bytes body) for everything of one kind (RTM_GETROUTE, RTM_GETRULE) and family, asked for by a socket of
-/// its own; stops when that says false. False: stopped, or refused.
-bool dump(uint16_t type, bool ipv4, const std::function<bool(Bytes)>& f);
+/// its own. 0, or an errno; ECANCELED: f said false; EINTR: it changed meanwhile, so ask again.
+int dump(uint16_t type, bool ipv4, const std::function<bool(Bytes)>& f);
+/// The same for one datagram of the answer. Empty: there is more to come.
+std::optional<int> read_dump(Bytes datagram, const std::function<bool(Bytes)>& f);
 
 /// Asks one thing at a time and waits for the answer, a second at most. The error is an errno.
 class Asker {
@@ -120,20 +122,23 @@ class Announcements {
   std::vector<uint8_t> buffer_;
 };
 
-/// f(uint16_t type, uint32_t sequence, Bytes body) for each message of a datagram.
+/// struct nlmsghdr of <linux/netlink.h>.
+struct MessageHeader {
+  uint32_t len;
+  uint16_t type;
+  uint16_t flags;
+  uint32_t sequence;
+  uint32_t port;
+};
+
+/// f(const MessageHeader&, Bytes body) for each message of a datagram.
 template <class F>
 void for_each_message(Bytes datagram, F&& f) {
-  struct Header {
-    uint32_t len;
-    uint16_t type;
-    uint16_t flags;
-    uint32_t sequence;
-    uint32_t port;
-  } h;
+  MessageHeader h;
   while (datagram.size() >= sizeof h) {
     std::memcpy(&h, datagram.data(), sizeof h);
     if (h.len < sizeof h || h.len > datagram.size()) return;
-    f(h.type, h.sequence, datagram.subspan(sizeof h, h.len - sizeof h));
+    f(h, datagram.subspan(sizeof h, h.len - sizeof h));
     datagram = datagram.subspan(std::min<size_t>((h.len + size_t{3}) & ~size_t{3}, datagram.size()));
   }
 }
@@ -146,7 +151,7 @@ Announcements::Read Announcements::read(F&& f) {
     const auto datagram = receive();
     if (datagram) {
       any = true;
-      for_each_message(*datagram, [&](uint16_t type, uint32_t, Bytes body) { f(type, body); });
+      for_each_message(*datagram, [&](const MessageHeader& h, Bytes body) { f(h.type, body); });
     } else if (datagram.error() == ENOBUFS) {
       lost = true;
     } else if (datagram.error() != EINTR) {

@@ -1,6 +1,7 @@
 #include "net/io/link/tables.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 
 #include <linux/rtnetlink.h>
@@ -13,16 +14,17 @@ using Kind = KnownRoute::Kind;
 /// More routes than that are not even read to their end.
 constexpr size_t kMostRead = 1024;
 
-/// Those of the local and the main table are there, and no others but that of the default table.
-bool only_usual_rules(bool ipv4) {
+/// 0 if those of the local and the main table are there, and no others but that of the default table; as
+/// dump().
+int only_usual_rules(bool ipv4) {
   bool local = false, main = false;
-  const bool usual = dump(RTM_GETRULE, ipv4, [&](Bytes body) {
+  const int error = dump(RTM_GETRULE, ipv4, [&](Bytes body) {
     const auto table = usual_rule(body);
     local |= table == RT_TABLE_LOCAL;
     main |= table == RT_TABLE_MAIN;
     return table.has_value();
   });
-  return usual && local && main;
+  return error != 0 || (local && main) ? error : ECANCELED;
 }
 
 bool same_prefix(const RouteInfo& a, const RouteInfo& b) {
@@ -55,14 +57,16 @@ void add_special(bool ipv4, std::vector<TableRow>& into) {
   ask(a, 10);
 }
 
-/// The table of local addresses is looked at first, then the longest prefix of the main one.
-bool read_family(bool ipv4, std::vector<TableRow>& into) {
-  if (!only_usual_rules(ipv4)) return false;
+/// The table of local addresses is looked at first, then the longest prefix of the main one. As dump().
+int read_family(bool ipv4, std::vector<TableRow>& into) {
+  const int rules = only_usual_rules(ipv4);
+  if (rules == EAFNOSUPPORT) return 0;  // ipv6.disable=1
+  if (rules != 0) return rules;
   std::vector<TableRow> main;
   size_t read = 0;
   bool simple = true;
   add_special(ipv4, into);
-  const bool whole = dump(RTM_GETROUTE, ipv4, [&](Bytes body) {
+  const int error = dump(RTM_GETROUTE, ipv4, [&](Bytes body) {
     const auto t = parse_table_route(body);
     if (!t) return true;
     const TableRow row{.route = t->route, .kind = kind_of(*t)};
@@ -78,15 +82,22 @@ bool read_family(bool ipv4, std::vector<TableRow>& into) {
   std::ranges::sort(main, std::ranges::greater{},
                            [](const TableRow& row) { return row.route.prefix_bits; });
   std::ranges::move(main, std::back_inserter(into));
-  return whole && simple;
+  return simple ? error : ECANCELED;
 }
 
 }  // namespace
 
-std::optional<std::vector<TableRow>> read_tables(size_t most) {
-  std::vector<TableRow> rows;
-  if (!read_family(true, rows) || !read_family(false, rows) || rows.size() > most) return std::nullopt;
-  return rows;
+std::expected<std::vector<TableRow>, Unread> read_tables(size_t most) {
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    std::vector<TableRow> rows;
+    int error = read_family(true, rows);
+    if (error == 0) error = read_family(false, rows);
+    if (error == ECANCELED || rows.size() > most) return std::unexpected(Unread::not_simple);
+    if (error == 0) return rows;
+    if (error != EINTR) break;
+  }
+  return std::unexpected(Unread::failed);
 }
 
 }  // namespace sluice::io::link

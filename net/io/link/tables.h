@@ -1,7 +1,7 @@
 // The kernel's routing tables as a whole, where they are simple enough to be looked up here. Control threads.
 #pragma once
 
-#include <optional>
+#include <expected>
 #include <vector>
 
 #include "net/io/link/netlink.h"
@@ -15,8 +15,13 @@ struct TableRow {
   KnownRoute::Kind kind = KnownRoute::Kind::ask;
 };
 
-/// All of both families. Nothing where a rule chooses tables (a VRF, a mark, a source), where there are more
-/// than `most` rows, or where the kernel does not tell: then each destination has to be asked for.
-std::optional<std::vector<TableRow>> read_tables(size_t most);
+/// Why there are no rows: each destination has to be asked for.
+enum class Unread : uint8_t {
+  not_simple,  ///< a rule chooses tables (a VRF, a mark, a source), or there are too many rows
+  failed,      ///< the kernel did not tell, or they changed each time; another time it may
+};
+
+/// All of both families, at most `most`.
+std::expected<std::vector<TableRow>, Unread> read_tables(size_t most);
 
 }  // namespace sluice::io::link

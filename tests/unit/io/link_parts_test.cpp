@@ -167,12 +167,39 @@ TEST_CASE("a neighbour's announcement is read whole, and cut short at any byte d
   CHECK_FALSE(failed.usable());
 }
 
+TEST_CASE("a dump is whole only where the kernel says so") {
+  const auto message = [](uint16_t type, uint16_t flags, int body) {
+    const MessageHeader h{
+        .len = sizeof h + sizeof body, .type = type, .flags = flags, .sequence = 0, .port = 0};
+    std::vector<uint8_t> b(h.len);
+    std::memcpy(b.data(), &h, sizeof h);
+    std::memcpy(&b[sizeof h], &body, sizeof body);
+    return b;
+  };
+  const auto row = message(RTM_NEWROUTE, NLM_F_MULTI, 5);
+  int rows = 0;
+  const auto read = [&](std::vector<uint8_t> last, bool go_on = true) {
+    last.insert(last.begin(), row.begin(), row.end());
+    rows = 0;
+    return read_dump(last, [&](Bytes) { return ++rows, go_on; });
+  };
+  CHECK_FALSE(read(row));
+  CHECK(rows == 2);
+  CHECK(read(message(NLMSG_DONE, NLM_F_MULTI, 0)) == 0);
+  CHECK(rows == 1);
+  CHECK(read(message(NLMSG_DONE, NLM_F_MULTI, -ENOMEM)) == ENOMEM);
+  CHECK(read(message(NLMSG_DONE, NLM_F_MULTI | NLM_F_DUMP_INTR, 0)) == EINTR);
+  CHECK(read(message(RTM_NEWROUTE, NLM_F_MULTI | NLM_F_DUMP_INTR, 5)) == EINTR);
+  CHECK(read(message(NLMSG_ERROR, 0, -EPERM)) == EPERM);
+  CHECK(read(message(NLMSG_DONE, NLM_F_MULTI, 0), false) == ECANCELED);
+}
+
 TEST_CASE("no bytes make a parser of announcements read past their end") {
   std::mt19937 random(3549);
   for (int round = 0; round < 20'000; ++round) {
     std::vector<uint8_t> b(random() % 96);
     for (uint8_t& x : b) x = static_cast<uint8_t>(random() % 3 ? random() % 20 : random());
-    for_each_message(b, [](uint16_t, uint32_t, Bytes body) { CHECK(body.size() <= 96 - 16); });
+    for_each_message(b, [](const MessageHeader&, Bytes body) { CHECK(body.size() <= 96 - 16); });
     parse_route(b);
     parse_link(b);
     parse_neighbour(b);

@@ -1,5 +1,8 @@
 // Transmit with prebuilt headers through routers: what of the kernel's routes holds for whole prefixes, and
 // until when. Needs root, like link_test.cpp.
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "tests/unit/io/link_rig.h"
 
 namespace sluice::io::test {
@@ -189,6 +192,42 @@ TEST_CASE("beside a default route a new interface invalidates nothing before it 
       "ip -6 addr add fe80::5/64 dev d0 nodad");
   sender.until_answered(from, ep("[::1]:9"));
   CHECK(sender.neighbours->counters().invalidations == invalidations);
+}
+
+/// While it lives this process can open nothing more.
+struct NoMoreFiles {
+  NoMoreFiles() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int lowest_free = ::dup(0);
+    REQUIRE(lowest_free >= 0);
+    ::close(lowest_free);
+    const rlimit now{.rlim_cur = static_cast<rlim_t>(lowest_free), .rlim_max = before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &now) == 0);
+  }
+  ~NoMoreFiles() { CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0); }
+  rlimit before{};
+};
+
+TEST_CASE("tables that could not be read are read again, whether or not they change once more") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add 100.64.0.0/10 via 10.77.0.2");
+  // Whose announcements come when they are found to be unique.
+  for (const char* dev : {"va", "wa"})
+    TwoHosts::run(fmt::format("ip link set {0} addrgenmode none && ip -6 addr flush dev {0} scope link", dev));
+  Sender sender({.revalidate_every = millis(5)});
+  const Endpoint from = ep("10.77.0.1:4000");
+  const Address first = *parse_address("100.64.0.0");
+  sender.warm_up(from, ep("10.77.0.2:9"));
+  uint32_t fresh = 20;
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+  const uint64_t invalidations = sender.neighbours->counters().invalidations;
+  {
+    const NoMoreFiles none;
+    TwoHosts::run("ip route add 203.0.113.0/24 via 10.78.0.2");
+    until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+  }
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
 }
 
 TEST_CASE("without the rule of the main table no way of it is taken") {
