@@ -285,9 +285,13 @@ bool Neighbours::Impl::ways_are_old() const {
 /// Paths that were taken from the ways before are asked for anew if they might lead elsewhere now.
 void Neighbours::Impl::renew_ways() {
   tables_changed = false;
+  const auto generation = [this] { return hops.generation.load(std::memory_order_relaxed); };
+  const uint32_t read_in = generation();
   const std::vector<KnownRoute> now = known_routes();
+  // For want of room hop_for() forgets what the first of them refer to. Then they are old at once.
+  const bool all_refer = generation() == read_in;
   if (may_mislead(ways.all(), now)) invalidate();
-  ways.generation = hops.generation.load(std::memory_order_relaxed);
+  ways.generation = all_refer ? generation() : read_in;
   ways.n = static_cast<uint16_t>(now.size());
   std::ranges::copy(now, ways.routes.begin());
   const std::lock_guard lock(shards_mutex);

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "net/io/link/paths.h"
 #include "tests/unit/io/link_rig.h"
 
 namespace sluice::io::test {
@@ -194,6 +195,51 @@ TEST_CASE("beside a default route a new interface invalidates nothing before it 
   CHECK(sender.neighbours->counters().invalidations == invalidations);
 }
 
+/// Whose announcements come whenever they are found to be unique.
+void drop_link_local() {
+  for (const char* dev : {"va", "wa"})
+    TwoHosts::run(
+        fmt::format("ip link set {0} addrgenmode none && ip -6 addr flush dev {0} scope link", dev));
+}
+
+/// Asks for `n` neighbours of the network that begins at `first`.
+void ask_for(Neighbours& neighbours, const Address& source, const Address& first, uint32_t n) {
+  link::ShardPaths& paths = neighbours.attach();
+  link::PathAnswer a;
+  uint32_t suited = 0;
+  for (uint32_t asked = 0, answered = 0; answered < n;) {
+    while (asked < n && paths.queries.try_push({source, nth_of(first, asked).addr})) ++asked;
+    paths.waker.wake();
+    until([&] { return paths.answers.try_pop(a); });
+    do ++answered, suited += a.suited;
+    while (paths.answers.try_pop(a));
+  }
+  CHECK(suited == n);
+  neighbours.detach(paths);
+}
+
+TEST_CASE("ways hold also where there was no more room for the neighbours that they lead to") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  TwoHosts::run("ip route add 64.0.0.0/4 via 10.77.0.2 && ip route add 172.16.0.0/16 dev va");
+  drop_link_local();
+  Sender sender({.revalidate_every = millis(20)});
+  const Endpoint from = ep("10.77.0.1:4000");
+  const Address first = *parse_address("64.0.0.0");
+  sender.warm_up(from, ep("10.77.0.2:9"));
+  uint32_t fresh = 0;
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+  ask_for(*sender.neighbours, from.addr, *parse_address("172.16.0.0"), link::kHops - 1);
+  // Neighbours may be forgotten again by now, which the second of these routes needs.
+  link::ShardPaths& paths = sender.neighbours->attach();
+  until([&] { return paths.hops.epoch.load() > 12; });
+  sender.neighbours->detach(paths);
+  const uint64_t invalidations = sender.neighbours->counters().invalidations;
+  TwoHosts::run("ip route add 64.0.0.0/3 via 10.78.0.2");
+  until([&] { return sender.neighbours->counters().invalidations > invalidations; });
+  until([&] { return sender.send("x", from, nth_of(first, ++fresh)) == 1; });
+}
+
 /// While it lives this process can open nothing more.
 struct NoMoreFiles {
   NoMoreFiles() {
@@ -212,9 +258,7 @@ TEST_CASE("tables that could not be read are read again, whether or not they cha
   if (!permitted()) return;
   TwoHosts hosts;
   TwoHosts::run("ip route add 100.64.0.0/10 via 10.77.0.2");
-  // Whose announcements come when they are found to be unique.
-  for (const char* dev : {"va", "wa"})
-    TwoHosts::run(fmt::format("ip link set {0} addrgenmode none && ip -6 addr flush dev {0} scope link", dev));
+  drop_link_local();
   Sender sender({.revalidate_every = millis(5)});
   const Endpoint from = ep("10.77.0.1:4000");
   const Address first = *parse_address("100.64.0.0");
