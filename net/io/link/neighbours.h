@@ -36,8 +36,12 @@ struct ShardPaths;  // paths.h
 /// until it is asked for again. Behind a router a whole prefix is known at once, so with a default route any
 /// other route that appears counts as such a change (an address on a new interface brings some), but one of
 /// link-local or multicast addresses. Only neighbours in the states REACHABLE, STALE, DELAY, PROBE and
-/// PERMANENT are used, only on running Ethernet interfaces that do ARP. Paths through a router are limited to
-/// 1280 bytes (RFC 8200 §5), since only the kernel hears of narrower ones.
+/// PERMANENT are used, only on running Ethernet interfaces that do ARP.
+///
+/// Frames are not fragmented on their way, and narrow links behind a router are told of to the kernel only.
+/// So IPv6 packets of more than 1280 bytes (RFC 8200 §5) go there by sockets. IPv4 packets of up to 576 bytes
+/// (RFC 791 §3.2) leave as frames at once, of up to 1280 as far as the kernel knows of no narrower link on
+/// that path: it is asked first, and again each period of revalidation in which there are such packets.
 class Neighbours {
  public:
   /// The error, where frames are not permitted (no CAP_NET_RAW) or routes cannot be asked for, says what to

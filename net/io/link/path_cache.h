@@ -14,7 +14,9 @@ namespace sluice::io::link {
 
 /// One cache line.
 struct alignas(64) PathEntry {
-  enum class State : uint8_t { empty, fresh, seen, asked, known };
+  /// `refused`, `way`, `known`: of one generation. Frames do not suit it; they do by a way that holds for a
+  /// prefix, or by an answer about just these addresses.
+  enum class State : uint8_t { empty, fresh, seen, asked, refused, way, known };
 
   Address source;
   Address destination;
@@ -27,9 +29,9 @@ struct alignas(64) PathEntry {
   uint16_t mtu = 0;
   uint16_t hop_tag = 0;
   uint8_t hop_limit = 0;
-  uint8_t batches = 0;  ///< while fresh: so many had packets to there
+  uint8_t batches = 0;   ///< while fresh: so many had packets to there; by a way: longer ones than it takes
+  uint8_t asked_in = 0;  ///< epoch, the low bits
   State state = State::empty;
-  bool suited = false;
 
   void take(const PathAnswer& a) {
     source_mac = a.to.source_mac;
@@ -39,9 +41,15 @@ struct alignas(64) PathEntry {
     mtu = a.to.mtu;
     hop_tag = a.to.tag;
     hop_limit = a.to.hop_limit;
-    suited = a.suited;
-    state = State::known;
+    state = a.suited ? State::known : State::refused;
   }
+  void take_way(const HopRef& to, uint32_t of_generation, uint32_t epoch) {
+    take({.query = {}, .generation = of_generation, .to = to, .suited = true});
+    state = State::way;
+    batches = 0;
+    asked_in = static_cast<uint8_t>(epoch - 1);
+  }
+  bool is_answered() const { return state >= State::refused; }
 };
 static_assert(sizeof(PathEntry) == 64);
 

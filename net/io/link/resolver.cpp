@@ -56,7 +56,9 @@ std::expected<Way, const char*> Resolver::way(const Address& source, const Addre
 }
 
 std::expected<Way, const char*> Resolver::way_by(const RouteInfo& route, bool ipv4) {
-  return through(route, route.gateway.value_or(Address{}), ipv4);
+  auto way = through(route, route.gateway.value_or(Address{}), ipv4);
+  if (way && ipv4) way->mtu = std::min(way->mtu, kUnaskedMtu);
+  return way;
 }
 
 std::expected<Way, const char*> Resolver::through(const RouteInfo& route, const Address& next_hop,

@@ -21,9 +21,11 @@ struct Way {
   uint8_t hop_limit = 0;
 };
 
-/// RFC 8200 §5: what every link carries. Behind a router the path may be narrower than its first link, and
-/// ICMP tells that to the kernel only.
+/// RFC 8200 §5: what every link of IPv6 carries. Behind a router the path may be narrower than its first
+/// link, and ICMP tells that to the kernel only.
 inline constexpr uint16_t kRoutedMtu = 1280;
+/// RFC 791 §3.2: what every host takes in. Of IPv4 longer packets need the kernel's word about their path.
+inline constexpr uint16_t kUnaskedMtu = 576;
 
 class Resolver {
  public:
@@ -31,7 +33,7 @@ class Resolver {
 
   /// The error says in words why frames cannot go there.
   std::expected<Way, const char*> way(const Address& source, const Address& destination);
-  /// By a route through a gateway, which is known already.
+  /// By a route through a gateway, which is known already. Holds for all of its destinations.
   std::expected<Way, const char*> way_by(const RouteInfo& route, bool ipv4);
   /// Empty: not resolved. Only in states in which the kernel itself would use it.
   std::optional<NeighbourInfo> neighbour(uint32_t ifindex, const Address& next_hop);

@@ -12,8 +12,22 @@
 
 #include "net/io/link/path_cache.h"
 #include "net/io/link/paths.h"
+#include "net/io/link/resolver.h"
 
 namespace sluice::io::link {
+namespace {
+
+/// Most who are answered once (a refusal, a stranger) are never answered again, and an allocation or a call
+/// that is only set up is not worth a question to the kernel.
+constexpr uint8_t kAskAt = 8;
+
+/// Whether a packet may be as long as its path depends on what the kernel has heard of routers.
+bool may_be_too_long(const Packet& p) {
+  constexpr size_t kHeaders = 20 + 8;
+  return p.remote.is_v4() && p.len > kUnaskedMtu - kHeaders && p.len <= kRoutedMtu - kHeaders;
+}
+
+}  // namespace
 
 struct Transmitter::Impl {
   Impl(Neighbours& n, PacketPool& p, FrameWriter w, uint32_t entries, uint64_t seed)
@@ -27,6 +41,8 @@ struct Transmitter::Impl {
   bool is_known(PathEntry& e) const;
   bool by_socket(PathEntry& e, uint64_t& reason);
   void ask(PathEntry& e);
+  void ask_again(PathEntry& e);
+  bool query(PathEntry& e);
   bool take_validation(const PathEntry& e, uint64_t word);
   void account(const Flushed& f, IoCounters& io, DropCounters& drops);
 
@@ -124,7 +140,8 @@ bool Transmitter::Impl::plan(const Packet& p, uint32_t index) {
     ask(*e);
     return by_socket(*e, counters.unknown);
   }
-  if (!e->suited) return by_socket(*e, counters.not_suited);
+  if (e->state == PathEntry::State::refused) return by_socket(*e, counters.not_suited);
+  if (may_be_too_long(p) && e->mtu <= kRoutedMtu) ask_again(*e);
   const uint64_t word = paths.hops.word[e->hop].load(std::memory_order_relaxed);
   const HopState hop = unpack(word);
   if (!hop.usable || hop.tag != e->hop_tag) return by_socket(*e, counters.no_neighbour);
@@ -144,9 +161,9 @@ bool Transmitter::Impl::plan(const Packet& p, uint32_t index) {
 
 /// Behind a router all are known from the first packet on.
 bool Transmitter::Impl::is_known(PathEntry& e) const {
-  if (e.state == PathEntry::State::known && e.generation == generation) return true;
+  if (e.is_answered() && e.generation == generation) return true;
   const auto to = ways.generation == generation ? ways.find(e.source, e.destination) : std::nullopt;
-  if (to) e.take({.query = {}, .generation = generation, .to = *to, .suited = true});
+  if (to) e.take_way(*to, generation, epoch);
   return to.has_value();
 }
 
@@ -157,16 +174,28 @@ bool Transmitter::Impl::by_socket(PathEntry& e, uint64_t& reason) {
   return false;
 }
 
-/// Not at the first batches: most who are answered once (a refusal, a stranger) are never answered again, and
-/// an allocation or a call that is only set up is not worth a question to the kernel.
+/// Not at the first batches.
 void Transmitter::Impl::ask(PathEntry& e) {
-  constexpr uint8_t kAskAt = 8;
   if (e.state == PathEntry::State::fresh) {
     if (++e.batches + 1 >= kAskAt) e.state = PathEntry::State::seen;
-  } else if (e.state != PathEntry::State::asked && paths.queries.try_push({e.source, e.destination})) {
+  } else if (e.state != PathEntry::State::asked && query(e)) {
     e.state = PathEntry::State::asked;
-    asked = true;
   }
+}
+
+/// What routers tell the kernel of their links is announced to nobody. So the path is asked for once in an
+/// epoch in which that matters, and used as it was meanwhile.
+void Transmitter::Impl::ask_again(PathEntry& e) {
+  if (e.state == PathEntry::State::way && e.batches + 1 < kAskAt)
+    ++e.batches;
+  else if (e.asked_in != static_cast<uint8_t>(epoch))
+    query(e);
+}
+
+bool Transmitter::Impl::query(PathEntry& e) {
+  if (!paths.queries.try_push({e.source, e.destination})) return false;
+  e.asked_in = static_cast<uint8_t>(epoch);
+  return asked = true;
 }
 
 /// Of all transmitters that see the mark, one takes it off.

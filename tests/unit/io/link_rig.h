@@ -76,8 +76,9 @@ struct Sender {
     return send();
   }
   /// Sends to that address, where nobody listens on the port, until a packet leaves as a frame.
-  void warm_up(const Endpoint& from, const Endpoint& to) {
-    until([&] { return send("warm-up", from, {to.addr, kDiscard}) == 1; });
+  void warm_up(const Endpoint& from, const Endpoint& to, size_t bytes = 7) {
+    const std::string text = std::string("warm-up").append(bytes - 7, '.');
+    until([&] { return send(text, from, {to.addr, kDiscard}) == 1; });
   }
   /// Sends to an address to which no way leads until that was answered. Ways that were old when the question
   /// came are in the answer's company.

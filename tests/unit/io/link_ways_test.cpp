@@ -37,6 +37,7 @@ TEST_CASE("a route that changes is followed, and behind a router long packets ar
   CHECK(is_through(*v));
   CHECK_FALSE(is_through(*w));
 
+  sender.warm_up(from, remote.here(), 1252);
   const uint64_t too_long = sender.counters().too_long;
   CHECK(sender.send(std::string(1252, 'x'), from, remote.here()) == 1);
   CHECK(sender.send(std::string(1253, 'x'), from, remote.here()) == 0);
@@ -200,6 +201,39 @@ void drop_link_local() {
   for (const char* dev : {"va", "wa"})
     TwoHosts::run(
         fmt::format("ip link set {0} addrgenmode none && ip -6 addr flush dev {0} scope link", dev));
+}
+
+TEST_CASE("a link behind a router that is narrower than usual is heeded once the kernel knows of it") {
+  if (!permitted()) return;
+  TwoHosts hosts;
+  hosts.run_there(
+      "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0 && "
+      "ip link add m0 type veth peer name m1 && ip link set m0 up && ip link set m1 up && "
+      "ip addr add 100.64.0.1/16 dev m0 && ip neigh add 100.64.1.1 lladdr 02:00:00:00:00:55 dev m0");
+  TwoHosts::run("ip route add 100.64.0.0/16 via 10.77.0.2");
+  Sender sender({.revalidate_every = millis(5)});
+  const Endpoint from = ep("10.77.0.1:4000"), far = ep("100.64.1.1:9");
+  constexpr size_t kNarrow = 1000 - 28, kUnasked = 576 - 28;
+  sender.warm_up(from, ep("10.77.0.2:9"));
+  uint32_t fresh = 512;
+  until([&] { return sender.send("x", from, nth_of(far.addr, ++fresh)) == 1; });
+  // Of a path that nobody has asked about only the shortest are sure to fit.
+  until([&] { return sender.send(std::string(kUnasked, 'x'), from, nth_of(far.addr, ++fresh)) == 1; });
+  CHECK(sender.send(std::string(kUnasked + 1, 'x'), from, nth_of(far.addr, ++fresh)) == 0);
+  sender.warm_up(from, far, 1200);
+  hosts.run_there("ip link set m0 mtu 1000");
+  until([&] {
+    sender.send(std::string(1200, 'x'), from, far);
+    const auto path = sender.neighbours->look_up(from.addr, far.addr);
+    return path && path->mtu == 1000;
+  });
+  const uint64_t too_long = sender.counters().too_long;
+  until([&] {
+    sender.send(std::string(kNarrow + 1, 'x'), from, far);
+    return sender.counters().too_long > too_long;
+  });
+  for (int i = 0; i < 20; ++i) CHECK(sender.send(std::string(kNarrow + 1, 'x'), from, far) == 0);
+  sender.warm_up(from, far, kNarrow);
 }
 
 /// Asks for `n` neighbours of the network that begins at `first`.
