@@ -39,7 +39,10 @@ std::span<const ReadySet::Member> ReadySet::wait(Micros now, Micros deadline) {
     n = wait_once(events, left());
   }
   const auto count = static_cast<size_t>(std::max(n, 0));
-  for (size_t i = 0; i < count; ++i) ready_[i] = std::bit_cast<Member>(events[i].data.u64);
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t of_packed_struct = events[i].data.u64;
+    ready_[i] = std::bit_cast<Member>(of_packed_struct);
+  }
   return {ready_.data(), count};
 }
 
